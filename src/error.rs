@@ -45,6 +45,10 @@ pub enum Error {
     #[error("the text is too long for this model: expected at most {limit} tokens, found {found}")]
     ContextFull { limit: usize, found: usize },
 
+    /// Every token has probability zero, or the model computed something that is not a number.
+    #[error("no token can be chosen: expected at least one with a finite score, found none ({found})")]
+    NoCandidate { found: String },
+
     /// Memory could not be had.
     #[error("not enough memory for {what}: needed {needed} bytes")]
     OutOfMemory { what: String, needed: u64 },
@@ -72,6 +76,7 @@ impl Error {
             Self::BadParameter { .. } => "bad_parameter",
             Self::EmptyPrompt => "empty_prompt",
             Self::ContextFull { .. } => "context_full",
+            Self::NoCandidate { .. } => "no_candidate",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::Io { .. } => "io",
             Self::Engine(_) => "engine",

@@ -1,3 +1,27 @@
 //! inkling: a language model in Rust that runs natively and inside a web page.
+//!
+//! From the outside in:
+//!
+//! - [`engine`]: opens a model from its [`files`] and holds what a running model needs.
+//! - [`generate`]: the only generation loop; [`sample`] has its parameters and rules.
+//! - [`model`]: one file per architecture, built of [`layers`], which rest on [`kernels`].
+//! - [`weights`]: tensors by name from safetensors and GGUF; [`text`]: tokenizers and streaming decode.
+//! - [`error`]: the one error type.
+//!
+//! `web` (wasm32 only) has every export to JavaScript; nothing else knows that JavaScript exists.
+
+pub mod engine;
 pub mod error;
+pub mod files;
+pub mod generate;
+pub mod kernels;
+pub mod layers;
+pub mod model;
+pub mod sample;
+pub mod text;
+#[cfg(target_arch = "wasm32")]
+mod web;
+pub mod weights;
+
+pub use engine::Engine;
 pub use error::{Error, Result};

@@ -1,1 +1,42 @@
-fn main() {}
+//! `cargo xtask COMMAND`: reads the command line and hands over to the command's own file.
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{assemble, build, serve, test};
+
+/// The commands of inkling, a language model that runs inside a web page.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the site into dist/: plain files for any static host
+    Build(build::Args),
+    /// Build the site, then serve it on this machine
+    Serve(serve::Args),
+    /// Run every check and test: native, wasm, and the built page in a browser
+    Test(test::Args),
+    /// Put the engines and the models into the folder that Trunk is staging (Trunk's hook calls this)
+    #[command(hide = true)]
+    Assemble(assemble::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Build(args) => build::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Assemble(args) => assemble::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

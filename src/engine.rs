@@ -1,0 +1,220 @@
+//! A model opened from its files and ready to generate: decoder, tokenizer, its own defaults, and the cache of the text
+//! it last read.
+
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::layers::KvCache;
+use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
+use crate::sample::GenerationConfig;
+use crate::text::Tokenizer;
+use crate::weights::Weights;
+use candle_core::Tensor;
+use serde_json::{Map, Value};
+
+/// Called while weights are read, with the bytes read so far and their total.
+pub type Progress = Box<dyn FnMut(u64, u64)>;
+
+/// No configuration file is larger.
+const SMALL_FILE: u64 = 1 << 20;
+
+/// A loaded model.
+pub struct Engine {
+    pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) tokenizer: Tokenizer,
+    defaults: GenerationConfig,
+    bos_token_id: Option<u32>,
+    name: Option<String>,
+    sha256: Option<String>,
+    /// Keys and values of `read`.
+    pub(crate) cache: KvCache,
+    /// The tokens the cache stands for.
+    pub(crate) read: Vec<u32>,
+    /// How long the text in the cache has been; tokens may have been dropped since.
+    pub(crate) longest: usize,
+}
+
+/// What the files say beside weights and tokenizer.
+struct Origin {
+    defaults: GenerationConfig,
+    bos: Option<u32>,
+    name: Option<String>,
+    sha256: Option<String>,
+}
+
+impl Engine {
+    /// Opens a Hugging Face folder (config.json with safetensors) or a GGUF file.
+    ///
+    /// # Errors
+    /// Any [`Error`] that says what is missing, damaged or not supported.
+    pub fn open(files: Files) -> Result<Self> {
+        Self::open_with_progress(files, Box::new(|_, _| {}))
+    }
+
+    /// [`Self::open`], reporting the bytes of weights read.
+    pub fn open_with_progress(files: Files, progress: Progress) -> Result<Self> {
+        match files.gguf() {
+            Some(name) => Self::open_gguf(files, &name, progress),
+            None => Self::open_folder(files, progress),
+        }
+    }
+
+    fn open_gguf(mut files: Files, name: &str, progress: Progress) -> Result<Self> {
+        let mut weights = Weights::gguf(&mut files, name)?;
+        weights.set_progress(progress);
+        let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
+        let decoder = model::load(None, &mut weights)?;
+        let mut defaults = GenerationConfig::default();
+        defaults.eos_token_id.extend(tokenizer.eos_token_id());
+        let name = weights.metadata().get_str("general.name")?.map(str::to_string);
+        let sha256 = weights.sha256()?;
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, name, sha256 })
+    }
+
+    fn open_folder(mut files: Files, progress: Progress) -> Result<Self> {
+        if !files.contains("config.json") {
+            return Err(files.missing("config.json beside the weights, or a .gguf file".into()));
+        }
+        let config_bytes = files.read_all("config.json", SMALL_FILE)?;
+        let fields = Fields::parse("config.json", &config_bytes)?;
+        let config: Map<String, Value> = files.read_json("config.json", SMALL_FILE)?;
+        let tokenizer = Tokenizer::from_files(&mut files)?;
+        let mut defaults = GenerationConfig::default();
+        let own: Map<String, Value> = if files.contains("generation_config.json") {
+            files.read_json("generation_config.json", SMALL_FILE)?
+        } else {
+            config
+        };
+        defaults.merge_model_defaults(&own)?;
+        if defaults.eos_token_id.is_empty() {
+            defaults.eos_token_id.extend(tokenizer.eos_token_id());
+        }
+        let bos = own.get("bos_token_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        let mut weights = Weights::safetensors(&mut files)?;
+        weights.set_progress(progress);
+        let decoder = model::load(Some(&fields), &mut weights)?;
+        let sha256 = weights.sha256()?;
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256 })
+    }
+
+    fn assemble(
+        decoder: Box<dyn Decoder>,
+        tokenizer: Tokenizer,
+        origin: Origin,
+    ) -> Result<Self> {
+        let Origin { defaults, bos, name, sha256 } = origin;
+        let vocab_size = decoder.spec().vocab_size;
+        if let Some(id) = tokenizer.largest_id().filter(|&id| id as usize >= vocab_size) {
+            return Err(Error::BadTokenizer {
+                expected: format!("token ids below the model's vocabulary of {vocab_size}"),
+                found: format!("token id {id}"),
+            });
+        }
+        let bos_token_id = bos.or(tokenizer.bos_token_id()).filter(|&id| (id as usize) < vocab_size);
+        let cache = decoder.spec().cache();
+        Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read: Vec::new(), longest: 0 })
+    }
+
+    /// The model's shape and size.
+    pub fn spec(&self) -> &Spec {
+        self.decoder.spec()
+    }
+
+    /// The name the file gives itself.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// SHA-256 of the weights file in hexadecimal, where there is one file and it is not large.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The token a text begins with, where the model has one.
+    pub fn bos_token_id(&self) -> Option<u32> {
+        self.bos_token_id
+    }
+
+    /// The parameters as the model's own files set them.
+    pub fn defaults(&self) -> &GenerationConfig {
+        &self.defaults
+    }
+
+    /// Memory of weights and cache.
+    pub fn memory_bytes(&self) -> u64 {
+        self.spec().weight_bytes + self.cache.size_in_bytes() as u64
+    }
+
+    /// The ids of a prompt; an empty one begins with the model's first token, as transformers does.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`] when the model has no such token.
+    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>> {
+        let ids = self.tokenizer.encode(prompt, true)?;
+        if ids.is_empty() { self.bos_token_id.map(|id| vec![id]).ok_or(Error::EmptyPrompt) } else { Ok(ids) }
+    }
+
+    /// Drops from the cache what a text beginning with `ids` cannot use, and returns how many of its tokens are left.
+    /// The last token is always read again, since its logits are wanted.
+    pub(crate) fn reuse(&mut self, ids: &[u32]) -> usize {
+        let shared = self.read.iter().zip(ids).take_while(|(a, b)| a == b).count();
+        let fits = self.decoder.cache_fits(self.longest.max(ids.len()));
+        let kept = if fits { shared.min(ids.len().saturating_sub(1)) } else { 0 };
+        self.forget(kept);
+        kept
+    }
+
+    /// Keeps only the first `len` tokens in the cache.
+    pub(crate) fn forget(&mut self, len: usize) {
+        self.cache.truncate(len);
+        self.read.truncate(len);
+        if len == 0 {
+            self.longest = 0;
+        }
+    }
+
+    /// Reads tokens on top of the cache and returns the hidden states `[n, hidden_size]`. `length` is that of the whole
+    /// text when this is only a slice of it.
+    pub(crate) fn read_tokens(&mut self, ids: &[u32], length: usize) -> Result<Tensor> {
+        let held = self.read.len();
+        let mut pass = Pass::new(vec![Sequence { ids, cache: &mut self.cache }], length);
+        let hidden = self.decoder.forward(&mut pass);
+        match hidden {
+            Ok(hidden) => {
+                self.read.extend_from_slice(ids);
+                self.longest = self.longest.max(self.read.len());
+                Ok(hidden)
+            }
+            Err(error) => {
+                // Some layers may have taken the new positions, others not.
+                self.forget(held);
+                Err(error)
+            }
+        }
+    }
+
+    /// Logits after the last of these tokens, from a fresh context.
+    pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+        if ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        self.forget(0);
+        let hidden = self.read_tokens(ids, ids.len())?;
+        let last = hidden.narrow(0, ids.len() - 1, 1)?;
+        Ok(self.decoder.logits(&last)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// Logits after each of these tokens, from a fresh context: one row a token.
+    pub fn all_logits(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        if ids.is_empty() {
+            return Err(Error::EmptyPrompt);
+        }
+        self.forget(0);
+        let hidden = self.read_tokens(ids, ids.len())?;
+        Ok(self.decoder.logits(&hidden)?.to_vec2()?)
+    }
+}

@@ -1,0 +1,48 @@
+//! Q4_K: 256 values in 8 groups of 32, each `d · scale · q − dmin · min`, `q` of 4 bits, `scale` and `min` of 6.
+//!
+//! | bytes | holds |
+//! | --- | --- |
+//! | 0..2 | `d`, f16 |
+//! | 2..4 | `dmin`, f16 |
+//! | 4..16 | `scale` and `min` of the groups, packed as [`scale_min`] says |
+//! | 16..144 | `q`: 32 bytes for two groups, the even group in the low halves, the odd one in the high halves |
+
+use super::{float::from_f16, format::for_blocks};
+
+pub const VALUES: usize = 256;
+pub const BYTES: usize = 144;
+
+/// Decodes whole blocks.
+pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
+    for_blocks(bytes, out, |block: &[u8; BYTES], out: &mut [f32; VALUES]| {
+        let groups = scale_min(block);
+        let (pairs, _) = out.as_chunks_mut::<64>();
+        for (pair, out) in pairs.iter_mut().enumerate() {
+            let q = &block[16 + 32 * pair..][..32];
+            let ((d0, m0), (d1, m1)) = (groups[2 * pair], groups[2 * pair + 1]);
+            for i in 0..32 {
+                out[i] = d0 * f32::from(q[i] & 15) - m0;
+                out[i + 32] = d1 * f32::from(q[i] >> 4) - m1;
+            }
+        }
+    });
+}
+
+/// `d · scale` and `dmin · min` of the eight groups of a Q4_K or Q5_K block, from its first 16 bytes.
+///
+/// Of the 12 packed bytes the first four hold the low 6 bits of scales 0–3, the next four those of mins 0–3; their upper
+/// two bits are the upper bits of numbers 4–7, whose lower four are in the last four bytes: scale low, min high.
+#[inline(always)]
+pub(super) fn scale_min<const BYTES: usize>(block: &[u8; BYTES]) -> [(f32, f32); 8] {
+    const { assert!(BYTES >= 16) };
+    let d = from_f16([block[0], block[1]]);
+    let dmin = from_f16([block[2], block[3]]);
+    let packed = &block[4..16];
+    let mut groups = [(0f32, 0f32); 8];
+    for j in 0..4 {
+        let (scales, mins, rest) = (packed[j], packed[j + 4], packed[j + 8]);
+        groups[j] = (d * f32::from(scales & 63), dmin * f32::from(mins & 63));
+        groups[j + 4] = (d * f32::from(rest & 15 | scales >> 6 << 4), dmin * f32::from(rest >> 4 | mins >> 6 << 4));
+    }
+    groups
+}

@@ -1,0 +1,99 @@
+//! The activation functions that transformers names in `ACT2FN`.
+
+use crate::error::{Error, Result};
+use candle_core::Tensor;
+use candle_nn::ops::sigmoid;
+
+/// An element-wise function between the two matrices of a feed-forward block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x · Φ(x)`, exact.
+    Gelu,
+    /// [`Self::Gelu`] clipped to ±10.
+    Gelu10,
+    /// The tanh approximation of Hendrycks and Gimpel 2016, which GPT-2 uses.
+    GeluTanh,
+    /// `x · σ(1.702 x)`.
+    QuickGelu,
+    /// `x · σ(x)`.
+    Silu,
+    Relu,
+    /// `relu(x)²` (So et al. 2021).
+    Relu2,
+    /// `min(relu(x), 6)`.
+    Relu6,
+    /// Slope 0.01 below zero.
+    LeakyRelu,
+    Sigmoid,
+    Tanh,
+    /// `x · tanh(softplus(x))` (Misra 2019).
+    Mish,
+    /// `x · relu6(x + 3) / 6`.
+    HardSwish,
+    /// The cumulative distribution of a normal with mean 0.707107 and deviation 0.282095 (Ma et al. 2022).
+    Laplace,
+    Linear,
+}
+
+/// Every name transformers gives them.
+const NAMES: &[(&str, Activation)] = &[
+    ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
+    ("gelu_10", Activation::Gelu10),
+    ("gelu_new", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
+    ("gelu_accurate", Activation::GeluTanh),
+    ("gelu_pytorch_tanh", Activation::GeluTanh),
+    ("gelu_python_tanh", Activation::GeluTanh),
+    ("quick_gelu", Activation::QuickGelu),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("relu", Activation::Relu),
+    ("relu2", Activation::Relu2),
+    ("relu6", Activation::Relu6),
+    ("leaky_relu", Activation::LeakyRelu),
+    ("sigmoid", Activation::Sigmoid),
+    ("tanh", Activation::Tanh),
+    ("mish", Activation::Mish),
+    ("hardswish", Activation::HardSwish),
+    ("laplace", Activation::Laplace),
+    ("linear", Activation::Linear),
+];
+
+impl Activation {
+    /// The function of that name in the configuration field `field`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a name that is not in the list.
+    pub fn parse(field: &str, name: &str) -> Result<Self> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, activation)| *activation).ok_or_else(|| {
+            let known: Vec<_> = NAMES.iter().map(|(known, _)| *known).collect();
+            Error::Unsupported {
+                what: format!("config field {field}"),
+                expected: format!("one of {}", known.join(", ")),
+                found: name.to_string(),
+            }
+        })
+    }
+
+    /// Applies the function to every element.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Gelu => x.gelu_erf()?,
+            Self::Gelu10 => x.gelu_erf()?.clamp(-10f32, 10f32)?,
+            Self::GeluTanh => x.gelu()?,
+            Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
+            Self::Silu => x.silu()?,
+            Self::Relu => x.relu()?,
+            Self::Relu2 => x.relu()?.sqr()?,
+            Self::Relu6 => x.clamp(0f32, 6f32)?,
+            Self::LeakyRelu => candle_nn::ops::leaky_relu(x, 0.01)?,
+            Self::Sigmoid => sigmoid(x)?,
+            Self::Tanh => x.tanh()?,
+            Self::Mish => candle_nn::ops::mish(x)?,
+            Self::HardSwish => (x * (x + 3.0)?.clamp(0f32, 6f32)?)?.affine(1.0 / 6.0, 0.0)?,
+            Self::Laplace => ((x - 0.707107)? / (0.282095 * std::f64::consts::SQRT_2))?.erf()?.affine(0.5, 0.5)?,
+            Self::Linear => x.clone(),
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Linear layers and embeddings over packed or dense weights.
+
+use super::{rows, with_values};
+use crate::error::{Error, Result, try_vec};
+use crate::kernels::Matrix;
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// The weights `[outputs, inputs]` of a linear layer, or `[entries, width]` of an embedding. Cloning shares them, which
+/// is how a tied output head costs nothing.
+#[derive(Clone)]
+pub enum Weight {
+    /// Kept as the file has them; for inference.
+    Packed(Arc<Matrix>),
+    /// An f32 tensor; gradients flow through it.
+    Dense(Tensor),
+}
+
+impl Weight {
+    /// The number of outputs (or entries).
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Packed(matrix) => matrix.rows(),
+            Self::Dense(tensor) => tensor.dims().first().copied().unwrap_or(0),
+        }
+    }
+
+    /// The size in memory.
+    pub fn size_in_bytes(&self) -> usize {
+        match self {
+            Self::Packed(matrix) => matrix.size_in_bytes(),
+            Self::Dense(tensor) => tensor.elem_count() * size_of::<f32>(),
+        }
+    }
+
+    /// `x · selfᵀ` for `x` of shape `[n, inputs]`.
+    pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Packed(matrix) => {
+                let n = x.dim(0)?;
+                rows(with_values(x, |x| matrix.matmul(x))?, n)
+            }
+            Self::Dense(tensor) => Ok(x.matmul(&tensor.t()?)?),
+        }
+    }
+}
+
+/// `y = x Wᵀ + b`.
+pub struct Linear {
+    weight: Weight,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    pub fn new(weight: Weight, bias: Option<Tensor>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// The same layer with its bias taken in this order of outputs.
+    pub fn reorder_bias(mut self, order: &[u32]) -> Result<Self> {
+        if let Some(bias) = &self.bias {
+            self.bias = Some(bias.index_select(&Tensor::new(order, bias.device())?, 0)?);
+        }
+        Ok(self)
+    }
+
+    /// `[n, inputs]` to `[n, outputs]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.weight.matmul(x)?;
+        Ok(match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        })
+    }
+}
+
+/// A table of vectors, one per token or position.
+pub struct Embedding {
+    weight: Weight,
+}
+
+impl Embedding {
+    pub fn new(weight: Weight) -> Self {
+        Self { weight }
+    }
+
+    /// The table itself, for a tied output head.
+    pub fn weight(&self) -> Weight {
+        self.weight.clone()
+    }
+
+    /// `[n]` indices to `[n, width]`. Only the rows asked for are decoded.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] for an index outside the table.
+    pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.weight.rows()) {
+            return Err(Error::BadParameter {
+                name: "ids".into(),
+                expected: format!("token ids below {}", self.weight.rows()),
+                found: id.to_string(),
+            });
+        }
+        match &self.weight {
+            Weight::Packed(matrix) => {
+                let mut out = try_vec(0f32, ids.len() * matrix.cols(), "embeddings")?;
+                for (&id, out) in ids.iter().zip(out.chunks_exact_mut(matrix.cols())) {
+                    matrix.row(id as usize, out);
+                }
+                rows(out, ids.len())
+            }
+            Weight::Dense(tensor) => Ok(tensor.index_select(&Tensor::new(ids, tensor.device())?, 0)?),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! LayerNorm and RMSNorm over the last dimension.
+
+use crate::error::Result;
+use candle_core::Tensor;
+use candle_nn::ops;
+
+/// A normalisation with its learned vectors, each of the width of the activations.
+pub enum Norm {
+    /// `(x − mean) / sqrt(variance + eps) · weight + bias` (Ba et al. 2016).
+    Layer { weight: Tensor, bias: Tensor, eps: f32 },
+    /// `x / sqrt(mean(x²) + eps) · weight` (Zhang and Sennrich 2019).
+    Rms { weight: Tensor, eps: f32 },
+}
+
+impl Norm {
+    /// `[n, width]` to the same shape. The fused operations have no gradient, so a tracked input takes the slow ones.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Layer { weight, bias, eps } if x.track_op() => ops::layer_norm_slow(x, weight, bias, *eps)?,
+            Self::Layer { weight, bias, eps } => ops::layer_norm(x, weight, bias, *eps)?,
+            Self::Rms { weight, eps } if x.track_op() => ops::rms_norm_slow(x, weight, *eps)?,
+            Self::Rms { weight, eps } => ops::rms_norm(x, weight, *eps)?,
+        })
+    }
+}

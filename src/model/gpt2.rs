@@ -1,0 +1,196 @@
+//! GPT-2 (Radford et al. 2019) as `GPT2LMHeadModel` computes it.
+
+use super::config::{count, vocab_size};
+use super::loader::{Bias, Layout};
+use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
+use crate::error::{Error, Result};
+use crate::kernels::attention::Heads;
+use crate::layers::{Activation, Embedding, Linear, Norm};
+use candle_core::Tensor;
+
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "gpt2",
+    gguf_names: &[
+        ("wte", "token_embd"),
+        ("wpe", "position_embd"),
+        ("ln_f", "output_norm"),
+        ("lm_head", "output"),
+        ("ln_1", "attn_norm"),
+        ("ln_2", "ffn_norm"),
+        ("attn.c_attn", "attn_qkv"),
+        ("attn.c_proj", "attn_output"),
+        ("mlp.c_fc", "ffn_up"),
+        ("mlp.c_proj", "ffn_down"),
+    ],
+    load,
+};
+
+/// The fields of the configuration that decide the result, by their Hugging Face names.
+struct Config {
+    vocab_size: usize,
+    n_positions: usize,
+    n_embd: usize,
+    n_layer: usize,
+    n_head: usize,
+    n_inner: usize,
+    activation_function: Activation,
+    layer_norm_epsilon: f32,
+    scale_attn_weights: bool,
+    scale_attn_by_inverse_layer_idx: bool,
+    tie_word_embeddings: bool,
+}
+
+impl Config {
+    fn from_json(fields: &Fields) -> Result<Self> {
+        fields.refuse_unhonoured()?;
+        let n_embd = fields.count(&["n_embd", "hidden_size"], Some(768))?;
+        let activation = fields.str(&["activation_function", "hidden_act"])?.unwrap_or("gelu_new");
+        Ok(Self {
+            vocab_size: fields.count(&["vocab_size"], Some(50257))?,
+            n_positions: fields.count(&["n_positions", "max_position_embeddings"], Some(1024))?,
+            n_embd,
+            n_layer: fields.count(&["n_layer", "num_hidden_layers"], Some(12))?,
+            n_head: fields.count(&["n_head", "num_attention_heads"], Some(12))?,
+            n_inner: fields.count(&["n_inner"], Some(4 * n_embd))?,
+            activation_function: Activation::parse("activation_function", activation)?,
+            layer_norm_epsilon: fields.positive(&["layer_norm_epsilon"])?.unwrap_or(1e-5),
+            scale_attn_weights: fields.bool(&["scale_attn_weights"], true)?,
+            scale_attn_by_inverse_layer_idx: fields.bool(&["scale_attn_by_inverse_layer_idx"], false)?,
+            tie_word_embeddings: fields.bool(&["tie_word_embeddings"], true)?,
+        })
+    }
+
+    fn from_gguf(loader: &Loader) -> Result<Self> {
+        let meta = loader.metadata();
+        let n_embd = count(meta, "gpt2.embedding_length")?;
+        Ok(Self {
+            vocab_size: vocab_size(meta, "gpt2")?,
+            n_positions: count(meta, "gpt2.context_length")?,
+            n_embd,
+            n_layer: count(meta, "gpt2.block_count")?,
+            n_head: count(meta, "gpt2.attention.head_count")?,
+            n_inner: count(meta, "gpt2.feed_forward_length")?,
+            activation_function: Activation::GeluTanh,
+            layer_norm_epsilon: meta.get_f64("gpt2.attention.layer_norm_epsilon")?.unwrap_or(1e-5) as f32,
+            scale_attn_weights: true,
+            scale_attn_by_inverse_layer_idx: false,
+            tie_word_embeddings: !loader.contains("lm_head", "weight"),
+        })
+    }
+}
+
+struct Block {
+    ln_1: Norm,
+    c_attn: Linear,
+    attn_c_proj: Linear,
+    heads: Heads,
+    ln_2: Norm,
+    c_fc: Linear,
+    mlp_c_proj: Linear,
+}
+
+struct Gpt2 {
+    spec: Spec,
+    wte: Embedding,
+    wpe: Embedding,
+    blocks: Vec<Block>,
+    activation: Activation,
+    ln_f: Norm,
+    lm_head: Linear,
+}
+
+fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>> {
+    let config = match fields {
+        Some(fields) => Config::from_json(fields)?,
+        None => Config::from_gguf(loader)?,
+    };
+    let (width, eps) = (config.n_embd, config.layer_norm_epsilon);
+    if !width.is_multiple_of(config.n_head) {
+        return Err(Error::BadConfig {
+            field: "n_head".into(),
+            expected: format!("a divisor of n_embd = {width}"),
+            found: config.n_head.to_string(),
+        });
+    }
+    let dim = width / config.n_head;
+    loader.set_prefix("transformer.", "wte.weight");
+    let wte = loader.embedding("wte", config.vocab_size, width)?;
+    let wpe = loader.embedding("wpe", config.n_positions, width)?;
+    let mut blocks = Vec::new();
+    for i in 0..config.n_layer {
+        let name = |part: &str| format!("h.{i}.{part}");
+        let mut scale = if config.scale_attn_weights { (dim as f32).sqrt().recip() } else { 1.0 };
+        if config.scale_attn_by_inverse_layer_idx {
+            scale /= (i + 1) as f32;
+        }
+        let mut conv1d = |part: &str, inputs: usize, outputs: usize| {
+            loader.linear(&name(part), Layout::InputMajor, inputs, outputs, Bias::Yes)
+        };
+        let c_attn = conv1d("attn.c_attn", width, 3 * width)?;
+        let attn_c_proj = conv1d("attn.c_proj", width, width)?;
+        let c_fc = conv1d("mlp.c_fc", width, config.n_inner)?;
+        let mlp_c_proj = conv1d("mlp.c_proj", config.n_inner, width)?;
+        blocks.push(Block {
+            ln_1: loader.layer_norm(&name("ln_1"), width, eps)?,
+            c_attn,
+            attn_c_proj,
+            heads: Heads { query: config.n_head, key_value: config.n_head, dim, scale },
+            ln_2: loader.layer_norm(&name("ln_2"), width, eps)?,
+            c_fc,
+            mlp_c_proj,
+        });
+    }
+    let ln_f = loader.layer_norm("ln_f", width, eps)?;
+    let lm_head = if config.tie_word_embeddings {
+        Linear::new(wte.weight(), None)
+    } else {
+        loader.linear("lm_head", Layout::OutputMajor, width, config.vocab_size, Bias::No)?
+    };
+    let spec = Spec {
+        architecture: ARCHITECTURE.name,
+        layers: config.n_layer,
+        heads: config.n_head,
+        key_value_heads: config.n_head,
+        head_dim: dim,
+        hidden_size: width,
+        vocab_size: config.vocab_size,
+        context_length: config.n_positions,
+        parameters: loader.parameters(),
+        weight_bytes: loader.weight_bytes(),
+        quantization: loader.quantization(),
+    };
+    Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation: config.activation_function, ln_f, lm_head }))
+}
+
+impl Decoder for Gpt2 {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn forward(&self, pass: &mut Pass) -> Result<Tensor> {
+        let mut x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&pass.positions())?)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = (&x + block.attention(&block.ln_1.forward(&x)?, i, pass)?)?;
+            x = (&x + block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?)?;
+        }
+        self.ln_f.forward(&x)
+    }
+
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(hidden)
+    }
+}
+
+impl Block {
+    fn attention(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Result<Tensor> {
+        let width = self.heads.query * self.heads.dim;
+        let qkv = self.c_attn.forward(x)?;
+        let part = |i: usize| qkv.narrow(1, i * width, width);
+        let y = pass.attend(layer, self.heads, &part(0)?, &part(1)?, &part(2)?)?;
+        self.attn_c_proj.forward(&y)
+    }
+
+    fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.mlp_c_proj.forward(&activation.forward(&self.c_fc.forward(x)?)?)
+    }
+}

@@ -1,0 +1,418 @@
+//! Llama-type decoders (Touvron et al. 2023) as `LlamaForCausalLM` computes them.
+
+use super::config::{count, vocab_size};
+use super::loader::{Bias, Layout};
+use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
+use crate::error::{Error, Result};
+use crate::kernels::attention::Heads;
+use crate::layers::{Activation, Embedding, Linear, Norm, Rotary, Scaling};
+use candle_core::Tensor;
+
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "llama",
+    gguf_names: &[
+        ("embed_tokens", "token_embd"),
+        ("norm", "output_norm"),
+        ("lm_head", "output"),
+        ("input_layernorm", "attn_norm"),
+        ("self_attn.q_proj", "attn_q"),
+        ("self_attn.k_proj", "attn_k"),
+        ("self_attn.v_proj", "attn_v"),
+        ("self_attn.o_proj", "attn_output"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("mlp.gate_proj", "ffn_gate"),
+        ("mlp.up_proj", "ffn_up"),
+        ("mlp.down_proj", "ffn_down"),
+    ],
+    load,
+};
+
+/// The fields of the configuration that decide the result, by their Hugging Face names.
+struct Config {
+    vocab_size: usize,
+    max_position_embeddings: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    head_dim: usize,
+    hidden_act: Activation,
+    rms_norm_eps: f32,
+    attention_bias: Bias,
+    mlp_bias: Bias,
+    tie_word_embeddings: bool,
+    rope_theta: f32,
+    scaling: Scaling,
+}
+
+impl Config {
+    fn from_json(fields: &Fields) -> Result<Self> {
+        fields.refuse_unhonoured()?;
+        let hidden_size = fields.count(&["hidden_size"], Some(4096))?;
+        let heads = fields.count(&["num_attention_heads"], Some(32))?;
+        let max_position_embeddings = fields.count(&["max_position_embeddings"], Some(2048))?;
+        let bias = |name| -> Result<Bias> { Ok(if fields.bool(&[name], false)? { Bias::Yes } else { Bias::No }) };
+        let (rope_theta, scaling) = rope(fields, max_position_embeddings)?;
+        Ok(Self {
+            vocab_size: fields.count(&["vocab_size"], Some(32000))?,
+            max_position_embeddings,
+            hidden_size,
+            intermediate_size: fields.count(&["intermediate_size"], Some(11008))?,
+            num_hidden_layers: fields.count(&["num_hidden_layers"], Some(32))?,
+            num_attention_heads: heads,
+            num_key_value_heads: fields.count(&["num_key_value_heads"], Some(heads))?,
+            head_dim: fields.count(&["head_dim"], Some(hidden_size / heads))?,
+            hidden_act: Activation::parse("hidden_act", fields.str(&["hidden_act"])?.unwrap_or("silu"))?,
+            rms_norm_eps: fields.positive(&["rms_norm_eps"])?.unwrap_or(1e-6),
+            attention_bias: bias("attention_bias")?,
+            mlp_bias: bias("mlp_bias")?,
+            tie_word_embeddings: fields.bool(&["tie_word_embeddings"], false)?,
+            rope_theta,
+            scaling,
+        })
+    }
+
+    fn from_gguf(loader: &mut Loader) -> Result<Self> {
+        let divisors = loader.optional_vector("rope_freqs.weight")?;
+        let meta = loader.metadata();
+        let refuse = |key: &str, found: String, expected: &str| Error::Unsupported {
+            what: format!("GGUF metadata {key}"),
+            expected: expected.into(),
+            found,
+        };
+        if let Some(experts) = meta.get_u64("llama.expert_count")?
+            && experts > 0
+        {
+            return Err(refuse("llama.expert_count", experts.to_string(), "0 (no mixture of experts)"));
+        }
+        let hidden_size = count(meta, "llama.embedding_length")?;
+        let heads = count(meta, "llama.attention.head_count")?;
+        let key_value_heads = meta.get_u64("llama.attention.head_count_kv")?.unwrap_or(heads as u64) as usize;
+        let head_dim = meta.get_u64("llama.attention.key_length")?.map_or(hidden_size / heads.max(1), |n| n as usize);
+        for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
+            if let Some(n) = meta.get_u64(key)?
+                && n != head_dim as u64
+            {
+                return Err(refuse(key, n.to_string(), &format!("the head width {head_dim}")));
+            }
+        }
+        let context = count(meta, "llama.context_length")?;
+        let factor = meta.get_f64("llama.rope.scaling.factor")?.unwrap_or(1.0) as f32;
+        let scaling = match (divisors, meta.get_str("llama.rope.scaling.type")?.unwrap_or("none")) {
+            (Some(divisors), _) if divisors.len() == head_dim / 2 => Scaling::Divisors(divisors),
+            (Some(divisors), _) => {
+                return Err(Error::BadTensor {
+                    name: "rope_freqs.weight".into(),
+                    expected: format!("{} values", head_dim / 2),
+                    found: divisors.len().to_string(),
+                });
+            }
+            (None, "none") => Scaling::None,
+            (None, "linear") => Scaling::Linear { factor },
+            (None, "yarn") => Scaling::Yarn {
+                factor,
+                original: meta
+                    .get_u64("llama.rope.scaling.original_context_length")?
+                    .map_or(context, |n| n as usize),
+                beta_fast: 32.0,
+                beta_slow: 1.0,
+                truncate: true,
+                attention_factor: yarn_mscale(factor, 1.0),
+            },
+            (None, other) => {
+                return Err(refuse("llama.rope.scaling.type", other.into(), "none, linear or yarn"));
+            }
+        };
+        Ok(Self {
+            vocab_size: vocab_size(meta, "llama")?,
+            max_position_embeddings: context,
+            hidden_size,
+            intermediate_size: count(meta, "llama.feed_forward_length")?,
+            num_hidden_layers: count(meta, "llama.block_count")?,
+            num_attention_heads: heads,
+            num_key_value_heads: key_value_heads,
+            head_dim,
+            hidden_act: Activation::Silu,
+            rms_norm_eps: meta.get_f64("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) as f32,
+            attention_bias: Bias::IfPresent,
+            mlp_bias: Bias::IfPresent,
+            tie_word_embeddings: !loader.contains("lm_head", "weight"),
+            rope_theta: meta.get_f64("llama.rope.freq_base")?.unwrap_or(10000.0) as f32,
+            scaling,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |field: &str, expected: String, found: usize| {
+            Err(Error::BadConfig { field: field.into(), expected, found: found.to_string() })
+        };
+        let (heads, key_value) = (self.num_attention_heads, self.num_key_value_heads);
+        if key_value == 0 || !heads.is_multiple_of(key_value) {
+            return bad("num_key_value_heads", format!("a divisor of num_attention_heads = {heads}"), key_value);
+        }
+        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
+            return bad("head_dim", "an even number of at least 2".into(), self.head_dim);
+        }
+        if let Scaling::LongRope { short, long, .. } = &self.scaling {
+            for (field, list) in [("short_factor", short), ("long_factor", long)] {
+                if list.len() != self.head_dim / 2 {
+                    return bad(field, format!("{} numbers", self.head_dim / 2), list.len());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `rope_theta` and the scaling, from either style of configuration: `rope_parameters`, or `rope_theta` beside
+/// `rope_scaling`, which wins where both are given.
+fn rope(fields: &Fields, max_position: usize) -> Result<(f32, Scaling)> {
+    let given = match fields.object(&["rope_scaling"])? {
+        Some(scaling) => Some(scaling),
+        None => fields.object(&["rope_parameters"])?,
+    };
+    let outer_theta = fields.positive(&["rope_theta"])?;
+    let Some(rope) = given else { return Ok((outer_theta.unwrap_or(10000.0), Scaling::None)) };
+    let theta = rope.positive(&["rope_theta"])?.or(outer_theta).unwrap_or(10000.0);
+    let kind = rope.str(&["rope_type", "type"])?.unwrap_or("default");
+    let turning = rope.positive(&["partial_rotary_factor"])?.or(fields.positive(&["partial_rotary_factor"])?);
+    // transformers ignores the field for the default kind and fails on it for the others.
+    if let Some(turning) = turning
+        && !matches!(kind, "default" | "proportional")
+        && turning != 1.0
+    {
+        return Err(Error::Unsupported {
+            what: "config field partial_rotary_factor".into(),
+            expected: format!("1 with rope_type {kind}"),
+            found: turning.to_string(),
+        });
+    }
+    let required = |name: &str| {
+        rope.positive(&[name])?.ok_or_else(|| Error::BadConfig {
+            field: name.into(),
+            expected: format!("a number above 0 with rope_type {kind}"),
+            found: "none".into(),
+        })
+    };
+    let original = || -> Result<usize> {
+        let name = ["original_max_position_embeddings"];
+        let inner = rope.usize(&name)?.filter(|n| *n > 0).unwrap_or(max_position);
+        fields.count(&name, Some(inner))
+    };
+    let scaling = match kind {
+        "default" => Scaling::None,
+        "linear" => Scaling::Linear { factor: required("factor")? },
+        "dynamic" => Scaling::Dynamic { factor: required("factor")?, max_position },
+        "llama3" => Scaling::Llama3 {
+            factor: required("factor")?,
+            low_freq_factor: required("low_freq_factor")?,
+            high_freq_factor: required("high_freq_factor")?,
+            original: original()?,
+        },
+        "yarn" => {
+            let original = original()?;
+            let factor = rope.positive(&["factor"])?.unwrap_or(max_position as f32 / original as f32);
+            let nonzero = |name: &str| -> Result<Option<f32>> { Ok(rope.f32(&[name])?.filter(|v| *v != 0.0)) };
+            let attention_factor =
+                match (rope.f32(&["attention_factor"])?, nonzero("mscale")?, nonzero("mscale_all_dim")?) {
+                    (Some(given), _, _) => given,
+                    (None, Some(m), Some(all)) => yarn_mscale(factor, m) / yarn_mscale(factor, all),
+                    _ => yarn_mscale(factor, 1.0),
+                };
+            Scaling::Yarn {
+                factor,
+                original,
+                beta_fast: nonzero("beta_fast")?.unwrap_or(32.0),
+                beta_slow: nonzero("beta_slow")?.unwrap_or(1.0),
+                truncate: rope.bool(&["truncate"], true)?,
+                attention_factor,
+            }
+        }
+        "longrope" => {
+            let original = original()?;
+            let factor = rope.positive(&["factor"])?.unwrap_or(max_position as f32 / original as f32);
+            let inferred =
+                if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original as f32).ln()).sqrt() };
+            let list = |name: &str| {
+                rope.list(&[name])?.ok_or_else(|| Error::BadConfig {
+                    field: name.into(),
+                    expected: "a list of numbers with rope_type longrope".into(),
+                    found: "none".into(),
+                })
+            };
+            Scaling::LongRope {
+                short: list("short_factor")?,
+                long: list("long_factor")?,
+                original,
+                attention_factor: rope.f32(&["attention_factor"])?.unwrap_or(inferred),
+            }
+        }
+        "proportional" => Scaling::Proportional {
+            factor: rope.positive(&["factor"])?.unwrap_or(1.0),
+            proportion: turning.unwrap_or(1.0).min(1.0),
+        },
+        other => {
+            return Err(Error::Unsupported {
+                what: "config field rope_type".into(),
+                expected: "one of default, linear, dynamic, yarn, longrope, llama3, proportional".into(),
+                found: other.into(),
+            });
+        }
+    };
+    Ok((theta, scaling))
+}
+
+/// YaRN's `0.1 m ln(s) + 1`.
+fn yarn_mscale(scale: f32, m: f32) -> f32 {
+    if scale <= 1.0 { 1.0 } else { 0.1 * m * scale.ln() + 1.0 }
+}
+
+struct Block {
+    input_layernorm: Norm,
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    post_attention_layernorm: Norm,
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+struct Llama {
+    spec: Spec,
+    heads: Heads,
+    rotary: Rotary,
+    hidden_act: Activation,
+    embed_tokens: Embedding,
+    blocks: Vec<Block>,
+    norm: Norm,
+    lm_head: Linear,
+}
+
+fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>> {
+    let config = match fields {
+        Some(fields) => Config::from_json(fields)?,
+        None => Config::from_gguf(loader)?,
+    };
+    config.check()?;
+    let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.rms_norm_eps);
+    let dim = config.head_dim;
+    let heads = Heads {
+        query: config.num_attention_heads,
+        key_value: config.num_key_value_heads,
+        dim,
+        scale: (dim as f32).sqrt().recip(),
+    };
+    let (q_width, kv_width) = (heads.query * dim, heads.key_value * dim);
+    loader.set_prefix("model.", "embed_tokens.weight");
+    let embed_tokens = loader.embedding("embed_tokens", config.vocab_size, width)?;
+    let mut blocks = Vec::new();
+    for i in 0..config.num_hidden_layers {
+        let name = |part: &str| format!("layers.{i}.{part}");
+        let (attention, mlp) = (config.attention_bias, config.mlp_bias);
+        let mut linear = |part: &str, inputs: usize, outputs: usize, bias: Bias| {
+            loader.linear(&name(part), Layout::OutputMajor, inputs, outputs, bias)
+        };
+        let v_proj = linear("self_attn.v_proj", width, kv_width, attention)?;
+        let o_proj = linear("self_attn.o_proj", q_width, width, attention)?;
+        let gate_proj = linear("mlp.gate_proj", width, inner, mlp)?;
+        let up_proj = linear("mlp.up_proj", width, inner, mlp)?;
+        let down_proj = linear("mlp.down_proj", inner, width, mlp)?;
+        blocks.push(Block {
+            input_layernorm: loader.rms_norm(&name("input_layernorm"), width, eps)?,
+            q_proj: rotated(loader, &name("self_attn.q_proj"), width, q_width, dim, attention)?,
+            k_proj: rotated(loader, &name("self_attn.k_proj"), width, kv_width, dim, attention)?,
+            v_proj,
+            o_proj,
+            post_attention_layernorm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?,
+            gate_proj,
+            up_proj,
+            down_proj,
+        });
+    }
+    let norm = loader.rms_norm("norm", width, eps)?;
+    let lm_head = if config.tie_word_embeddings {
+        Linear::new(embed_tokens.weight(), None)
+    } else {
+        loader.linear("lm_head", Layout::OutputMajor, width, config.vocab_size, Bias::No)?
+    };
+    // Dynamic scaling is there to go on beyond the trained length, by its factor.
+    let context_length = match &config.scaling {
+        Scaling::Dynamic { factor, max_position } => (*max_position as f32 * factor.max(1.0)) as usize,
+        _ => config.max_position_embeddings,
+    };
+    let spec = Spec {
+        architecture: ARCHITECTURE.name,
+        layers: config.num_hidden_layers,
+        heads: heads.query,
+        key_value_heads: heads.key_value,
+        head_dim: dim,
+        hidden_size: width,
+        vocab_size: config.vocab_size,
+        context_length,
+        parameters: loader.parameters(),
+        weight_bytes: loader.weight_bytes(),
+        quantization: loader.quantization(),
+    };
+    let rotary = Rotary { dim, theta: config.rope_theta, scaling: config.scaling };
+    Ok(Box::new(Llama { spec, heads, rotary, hidden_act: config.hidden_act, embed_tokens, blocks, norm, lm_head }))
+}
+
+/// A projection whose outputs are rotated. llama.cpp's converter interleaves the two halves of each head in GGUF; here
+/// the rows go back to Hugging Face's order.
+fn rotated(
+    loader: &mut Loader,
+    name: &str,
+    inputs: usize,
+    outputs: usize,
+    dim: usize,
+    bias: Bias,
+) -> Result<Linear> {
+    if !loader.is_gguf() {
+        return loader.linear(name, Layout::OutputMajor, inputs, outputs, bias);
+    }
+    let half = dim / 2;
+    let from = |row: usize| row / dim * dim + 2 * (row % half) + row % dim / half;
+    let matrix = loader.matrix(name, Layout::OutputMajor, outputs, inputs)?.gather(from)?;
+    let linear = loader.linear_of(matrix, name, bias)?;
+    let order: Vec<u32> = (0..outputs).map(|row| from(row) as u32).collect();
+    linear.reorder_bias(&order)
+}
+
+impl Decoder for Llama {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn forward(&self, pass: &mut Pass) -> Result<Tensor> {
+        let angles = self.rotary.angles(&pass.positions(), pass.length())?;
+        let mut x = self.embed_tokens.forward(&pass.ids())?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let normed = block.input_layernorm.forward(&x)?;
+            let q = self.rotary.forward(&block.q_proj.forward(&normed)?, &angles)?;
+            let k = self.rotary.forward(&block.k_proj.forward(&normed)?, &angles)?;
+            let v = block.v_proj.forward(&normed)?;
+            let y = pass.attend(i, self.heads, &q, &k, &v)?;
+            x = (&x + block.o_proj.forward(&y)?)?;
+            x = (&x + block.feed_forward(&block.post_attention_layernorm.forward(&x)?, self.hidden_act)?)?;
+        }
+        self.norm.forward(&x)
+    }
+
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(hidden)
+    }
+
+    fn cache_fits(&self, longest: usize) -> bool {
+        self.rotary.cache_fits(longest)
+    }
+}
+
+impl Block {
+    fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let gated = (activation.forward(&self.gate_proj.forward(x)?)? * self.up_proj.forward(x)?)?;
+        self.down_proj.forward(&gated)
+    }
+}

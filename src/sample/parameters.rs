@@ -1,0 +1,320 @@
+//! The generation parameters: names, meaning and defaults of Hugging Face's `GenerationConfig`, in one table from which
+//! the command line, the JavaScript API and the page's settings follow.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// When beam search may stop before every candidate is worse than what is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyStopping {
+    /// `false`: when it is unlikely that a better one comes.
+    Heuristic,
+    /// `true`: as soon as `num_beams` sequences are finished.
+    Always,
+    /// `"never"`: when a better one is impossible.
+    Never,
+}
+
+/// How to generate. Fields are those of `GenerationConfig`, and `seed`.
+#[derive(Clone, Debug)]
+pub struct GenerationConfig {
+    /// Most tokens in all, prompt included; `max_new_tokens` wins over it.
+    pub max_length: Option<usize>,
+    pub max_new_tokens: Option<usize>,
+    pub min_new_tokens: usize,
+    pub do_sample: bool,
+    pub temperature: f32,
+    /// 0 keeps all.
+    pub top_k: usize,
+    pub top_p: f32,
+    pub min_p: Option<f32>,
+    pub typical_p: f32,
+    pub repetition_penalty: f32,
+    pub no_repeat_ngram_size: usize,
+    pub bad_words_ids: Vec<Vec<u32>>,
+    pub num_beams: usize,
+    pub length_penalty: f64,
+    pub early_stopping: EarlyStopping,
+    pub num_return_sequences: usize,
+    pub eos_token_id: Vec<u32>,
+    pub stop_strings: Vec<String>,
+    /// Same seed, same text. Without one the caller chooses.
+    pub seed: Option<u64>,
+}
+
+impl Default for GenerationConfig {
+    fn default() -> Self {
+        Self {
+            max_length: None,
+            max_new_tokens: None,
+            min_new_tokens: 0,
+            do_sample: false,
+            temperature: 1.0,
+            top_k: 50,
+            top_p: 1.0,
+            min_p: None,
+            typical_p: 1.0,
+            repetition_penalty: 1.0,
+            no_repeat_ngram_size: 0,
+            bad_words_ids: Vec::new(),
+            num_beams: 1,
+            length_penalty: 1.0,
+            early_stopping: EarlyStopping::Heuristic,
+            num_return_sequences: 1,
+            eos_token_id: Vec::new(),
+            stop_strings: Vec::new(),
+            seed: None,
+        }
+    }
+}
+
+/// What a parameter's value looks like, for whoever builds a control for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Int,
+    Float,
+    Bool,
+    /// `false`, `true` or `"never"`.
+    EarlyStopping,
+    /// A token id or a list of them.
+    Ids,
+    /// A list of lists of token ids.
+    IdLists,
+    /// A string or a list of them.
+    Strings,
+}
+
+/// One line of [`PARAMETERS`].
+#[derive(Serialize)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// A sensible range for a slider; what [`GenerationConfig::set`] accepts may be wider.
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub step: Option<f64>,
+    /// The parameter that must be on (or above one) for this to have an effect.
+    pub needs: Option<&'static str>,
+    /// Whether most people want to see it.
+    pub basic: bool,
+    #[serde(skip)]
+    set: fn(&mut GenerationConfig, &Value) -> std::result::Result<(), &'static str>,
+    #[serde(skip)]
+    get: fn(&GenerationConfig) -> Value,
+}
+
+type Set = std::result::Result<(), &'static str>;
+
+/// Stores a parsed value or says what was expected.
+fn put<T>(slot: &mut T, value: Option<T>, expected: &'static str) -> Set {
+    *slot = value.ok_or(expected)?;
+    Ok(())
+}
+
+fn whole(v: &Value) -> Option<usize> {
+    // JavaScript has no integers: 3.0 is 3.
+    v.as_u64().or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))?.try_into().ok()
+}
+
+fn number(v: &Value) -> Option<f32> {
+    v.as_f64().map(|v| v as f32).filter(|v| v.is_finite())
+}
+
+fn fraction(v: &Value) -> Option<f32> {
+    number(v).filter(|v| (0.0..=1.0).contains(v))
+}
+
+fn ids(v: &Value) -> Option<Vec<u32>> {
+    let id = |v: &Value| whole(v).and_then(|v| u32::try_from(v).ok());
+    match v {
+        Value::Array(list) => list.iter().map(id).collect(),
+        one => Some(vec![id(one)?]),
+    }
+}
+
+fn id_lists(v: &Value) -> Option<Vec<Vec<u32>>> {
+    v.as_array()?.iter().map(|list| ids(list).filter(|ids| list.is_array() && !ids.is_empty())).collect()
+}
+
+fn strings(v: &Value) -> Option<Vec<String>> {
+    let string = |v: &Value| v.as_str().filter(|s| !s.is_empty()).map(str::to_string);
+    match v {
+        Value::Array(list) => list.iter().map(string).collect(),
+        one => Some(vec![string(one)?]),
+    }
+}
+
+fn early_stopping(v: &Value) -> Option<EarlyStopping> {
+    match v {
+        Value::Bool(false) => Some(EarlyStopping::Heuristic),
+        Value::Bool(true) => Some(EarlyStopping::Always),
+        Value::String(s) if s == "never" => Some(EarlyStopping::Never),
+        _ => None,
+    }
+}
+
+/// A line of the table: name, kind, slider (min, max, step), what it needs, whether basic, setter, getter.
+macro_rules! parameter {
+    ($name:ident, $kind:ident, $range:expr, $needs:expr, $basic:expr, $parse:expr, $expected:expr, $get:expr) => {{
+        let range: Option<(f64, f64, f64)> = $range;
+        Parameter {
+            name: stringify!($name),
+            kind: Kind::$kind,
+            min: if let Some((min, _, _)) = range { Some(min) } else { None },
+            max: if let Some((_, max, _)) = range { Some(max) } else { None },
+            step: if let Some((_, _, step)) = range { Some(step) } else { None },
+            needs: $needs,
+            basic: $basic,
+            set: |config, value| put(&mut config.$name, ($parse)(value), $expected),
+            get: |config| ($get)(&config.$name),
+        }
+    }};
+}
+
+/// Rounds away the digits an f32 does not have, so that 0.95 is shown as 0.95.
+fn shown(v: &f32) -> Value {
+    format!("{v}").parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+const SAMPLING: Option<&str> = Some("do_sample");
+const BEAMS: Option<&str> = Some("num_beams");
+const AT_LEAST_ONE: &str = "a whole number of at least 1";
+const AT_LEAST_ZERO: &str = "a whole number of at least 0";
+const FRACTION: &str = "a number from 0 to 1";
+
+/// Every parameter, in the order people should meet them.
+pub const PARAMETERS: &[Parameter] = &[
+    parameter!(max_new_tokens, Int, Some((1., 1000., 1.)), None, true, |v| whole(v).filter(|n| *n > 0).map(Some), AT_LEAST_ONE, |v: &Option<usize>| (*v).into()),
+    parameter!(do_sample, Bool, None, None, true, Value::as_bool, "true or false", |v: &bool| (*v).into()),
+    parameter!(temperature, Float, Some((0.05, 2., 0.05)), SAMPLING, true, |v| number(v).filter(|t| *t > 0.0), "a number above 0", shown),
+    parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
+    parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction, FRACTION, shown),
+    parameter!(seed, Int, Some((0., 4294967295., 1.)), SAMPLING, true, |v| whole(v).map(|n| Some(n as u64)), AT_LEAST_ZERO, |v: &Option<u64>| (*v).into()),
+    parameter!(repetition_penalty, Float, Some((0.8, 2., 0.05)), None, true, |v| number(v).filter(|p| *p > 0.0), "a number above 0", shown),
+    parameter!(min_p, Float, Some((0., 1., 0.01)), SAMPLING, false, |v| fraction(v).map(Some), FRACTION, |v: &Option<f32>| v.as_ref().map_or(Value::Null, shown)),
+    parameter!(typical_p, Float, Some((0.05, 1., 0.01)), SAMPLING, false, |v| fraction(v).filter(|p| *p > 0.0), "a number above 0 and up to 1", shown),
+    parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
+    parameter!(min_new_tokens, Int, Some((0., 500., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
+    parameter!(max_length, Int, Some((1., 2048., 1.)), None, false, |v| whole(v).filter(|n| *n > 0).map(Some), AT_LEAST_ONE, |v: &Option<usize>| (*v).into()),
+    parameter!(num_beams, Int, Some((1., 8., 1.)), None, false, |v| whole(v).filter(|n| (1..=64).contains(n)), "a whole number from 1 to 64", |v: &usize| (*v).into()),
+    parameter!(length_penalty, Float, Some((-2., 3., 0.1)), BEAMS, false, |v: &Value| v.as_f64().filter(|v| v.is_finite()), "a number", |v: &f64| (*v).into()),
+    parameter!(early_stopping, EarlyStopping, None, BEAMS, false, early_stopping, "true, false or \"never\"", |v: &EarlyStopping| match v {
+        EarlyStopping::Heuristic => false.into(),
+        EarlyStopping::Always => true.into(),
+        EarlyStopping::Never => "never".into(),
+    }),
+    parameter!(num_return_sequences, Int, Some((1., 8., 1.)), None, false, |v| whole(v).filter(|n| (1..=64).contains(n)), "a whole number from 1 to 64", |v: &usize| (*v).into()),
+    parameter!(bad_words_ids, IdLists, None, None, false, id_lists, "a list of lists of token ids", |v: &Vec<Vec<u32>>| v.clone().into()),
+    parameter!(stop_strings, Strings, None, None, false, strings, "a text or a list of texts, none of them empty", |v: &Vec<String>| v.clone().into()),
+    parameter!(eos_token_id, Ids, None, None, false, ids, "a token id or a list of them", |v: &Vec<u32>| v.clone().into()),
+];
+
+/// Fields of generation_config.json that change what is generated and that nothing here honours, with their neutral
+/// values beside null, false, zero and empty.
+const REJECTED: &[(&str, f64)] = &[
+    ("begin_suppress_tokens", 0.0),
+    ("diversity_penalty", 0.0),
+    ("encoder_no_repeat_ngram_size", 0.0),
+    ("encoder_repetition_penalty", 1.0),
+    ("epsilon_cutoff", 0.0),
+    ("eta_cutoff", 0.0),
+    ("exponential_decay_length_penalty", 0.0),
+    ("forced_bos_token_id", -1.0),
+    ("forced_eos_token_id", -1.0),
+    ("guidance_scale", 1.0),
+    ("min_length", 0.0),
+    ("num_beam_groups", 1.0),
+    ("penalty_alpha", 0.0),
+    ("sequence_bias", 0.0),
+    ("suppress_tokens", 0.0),
+    ("top_h", 0.0),
+    ("watermarking_config", 0.0),
+];
+
+impl GenerationConfig {
+    /// Sets one parameter by name.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] for a value out of range; unknown names too.
+    pub fn set(&mut self, name: &str, value: &Value) -> Result<()> {
+        let bad = |expected: &str| Error::BadParameter {
+            name: name.to_string(),
+            expected: expected.to_string(),
+            found: value.to_string(),
+        };
+        let Some(parameter) = PARAMETERS.iter().find(|p| p.name == name) else {
+            let names: Vec<_> = PARAMETERS.iter().map(|p| p.name).collect();
+            return Err(bad(&format!("one of the parameters {}", names.join(", "))));
+        };
+        (parameter.set)(self, value).map_err(bad)
+    }
+
+    /// Sets every parameter of an object; null leaves one as it is.
+    pub fn merge(&mut self, values: &Map<String, Value>) -> Result<()> {
+        values.iter().filter(|(_, v)| !v.is_null()).try_for_each(|(name, value)| self.set(name, value))
+    }
+
+    /// Takes a model's own defaults from its generation_config.json (or, without one, its config.json). Fields that are
+    /// not about generation are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] names a field that would change the result and is not honoured.
+    pub fn merge_model_defaults(&mut self, values: &Map<String, Value>) -> Result<()> {
+        for (name, neutral) in REJECTED {
+            let harmless = match values.get(*name) {
+                None | Some(Value::Null | Value::Bool(false)) => true,
+                Some(Value::Number(n)) => n.as_f64() == Some(*neutral),
+                Some(Value::Array(a)) => a.is_empty(),
+                Some(_) => false,
+            };
+            if !harmless {
+                return Err(Error::Unsupported {
+                    what: format!("generation_config field {name}"),
+                    expected: "it absent or neutral".into(),
+                    found: values[*name].to_string(),
+                });
+            }
+        }
+        for parameter in PARAMETERS {
+            if let Some(value) = values.get(parameter.name).filter(|v| !v.is_null()) {
+                self.set(parameter.name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table for a program: each [`Parameter`] with its value here as `default`.
+    pub fn describe(&self) -> Value {
+        let line = |p: &Parameter| {
+            let mut line = serde_json::to_value(p).unwrap_or_default();
+            line["default"] = (p.get)(self);
+            line
+        };
+        PARAMETERS.iter().map(line).collect()
+    }
+
+    /// Checks what only the parameters together, or the size of the vocabulary, can tell.
+    pub fn validate(&self, vocab_size: usize) -> Result<()> {
+        let bad = |name: &str, expected: String, found: String| Err(Error::BadParameter { name: name.into(), expected, found });
+        let outside = |id: &&u32| **id as usize >= vocab_size;
+        if let Some(id) = self.bad_words_ids.iter().flatten().find(outside) {
+            return bad("bad_words_ids", format!("token ids below {vocab_size}"), id.to_string());
+        }
+        let single_eos = |word: &Vec<u32>| matches!(word.as_slice(), [id] if self.eos_token_id.contains(id));
+        if !self.bad_words_ids.is_empty() && self.bad_words_ids.iter().all(single_eos) {
+            return bad("bad_words_ids", "something besides the end-of-text token".into(), "only that".into());
+        }
+        if self.num_return_sequences > 1 {
+            let n = self.num_return_sequences.to_string();
+            if self.num_beams > 1 && self.num_return_sequences > self.num_beams {
+                return bad("num_return_sequences", format!("at most num_beams = {}", self.num_beams), n);
+            }
+            if self.num_beams == 1 && !self.do_sample {
+                return bad("num_return_sequences", "1 with greedy search (do_sample is off)".into(), n);
+            }
+        }
+        Ok(())
+    }
+}

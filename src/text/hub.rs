@@ -1,0 +1,301 @@
+//! Tokenizers as the Hugging Face hub has them: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`, with the
+//! special tokens that `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` name.
+
+use super::normalize::Normalizer;
+use super::pipeline::Pipeline;
+use super::split::PreTokenizer;
+use super::stream::Stage;
+use super::vocabulary::{self, BpeOptions};
+use super::{Model, Slot, Tokenizer, bad, unsupported};
+use crate::files::Files;
+use crate::{Error, Result};
+use serde_json::Value;
+use tokenizers::AddedToken;
+
+/// The largest tokenizer known is 35 MB.
+const LIMIT: u64 = 256 << 20;
+
+/// How much may be put around a text; templates in a sequence multiply.
+const LONGEST_TEMPLATE: usize = 1024;
+
+/// The special tokens that transformers knows by name.
+const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
+    let config = optional_json(files, "tokenizer_config.json")?;
+    let map = optional_json(files, "special_tokens_map.json")?;
+    if files.contains("tokenizer.json") {
+        let tokenizer = json(files, "tokenizer.json")?;
+        return from_tokenizer_json(&tokenizer, config, map);
+    }
+    if !files.contains("vocab.json") || !files.contains("merges.txt") {
+        return Err(Error::MissingFile {
+            expected: "tokenizer.json, or vocab.json and merges.txt".to_string(),
+            found: "none of them, or only one of the two".to_string(),
+        });
+    }
+    let added = optional_json(files, "added_tokens.json")?;
+    let vocab = json(files, "vocab.json")?;
+    let merges = files.read_all("merges.txt", LIMIT)?;
+    let merges = String::from_utf8(merges).map_err(|e| Error::BadFile {
+        file: "merges.txt".to_string(),
+        expected: "UTF-8 text".to_string(),
+        found: e.to_string(),
+    })?;
+    from_vocab_and_merges(&vocab, &merges, SpecialTokens::read(config, map, &[], added)?)
+}
+
+fn json(files: &mut Files, name: &str) -> Result<Value> {
+    let bytes = files.read_all(name, LIMIT)?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::BadFile {
+        file: name.to_string(),
+        expected: "JSON".to_string(),
+        found: match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'<') => "an HTML or XML page".to_string(),
+            Some(_) => format!("a fault: {e}"),
+            None => "nothing".to_string(),
+        },
+    })
+}
+
+fn optional_json(files: &mut Files, name: &str) -> Result<Value> {
+    if files.contains(name) { json(files, name) } else { Ok(Value::Null) }
+}
+
+/// What the files beside the vocabulary say about special tokens.
+struct SpecialTokens {
+    config: Value,
+    /// Tokens to add, in the order of their ids.
+    added: Vec<AddedToken>,
+    /// `NAMED` tokens with their names, then nameless ones.
+    named: Vec<(&'static str, AddedToken)>,
+    extra: Vec<AddedToken>,
+}
+
+impl SpecialTokens {
+    /// `own`: the tokens that tokenizer.json adds itself.
+    fn read(config: Value, map: Value, own: &[AddedToken], added_file: Value) -> Result<Self> {
+        let mut added: Vec<(u64, AddedToken)> = Vec::new();
+        let decoder = config.get("added_tokens_decoder").and_then(Value::as_object);
+        for (id, token) in decoder.into_iter().flatten() {
+            let id = id.parse().map_err(|_| bad("a number as key of added_tokens_decoder", &format!("{id:?}")))?;
+            added.push((id, added_token(token, false)?));
+        }
+        // transformers reads the older files only where the newer has not said it all.
+        let map = if decoder.is_some() { &Value::Null } else { &map };
+        let own = if decoder.is_some() { &[] } else { own };
+        let known = |content: &str| added.iter().map(|(_, t)| t).chain(own).find(|t| t.content == content).cloned();
+        let mut named = Vec::new();
+        for name in NAMED {
+            let value = map.get(name).or_else(|| config.get(name)).filter(|v| !v.is_null());
+            if let Some(token) = value.map(|v| added_token(v, true)).transpose()? {
+                named.push((name, known(&token.content).unwrap_or(token)));
+            }
+        }
+        let mut extra = Vec::new();
+        for name in ["additional_special_tokens", "extra_special_tokens"] {
+            match map.get(name).or_else(|| config.get(name)) {
+                Some(Value::Array(tokens)) => extra.extend(tokens.iter().map(|v| added_token(v, true))),
+                Some(Value::Object(tokens)) => extra.extend(tokens.values().map(|v| added_token(v, true))),
+                _ => {}
+            }
+        }
+        let extra = extra.into_iter().collect::<Result<Vec<_>>>()?;
+        for (content, id) in added_file.as_object().into_iter().flatten() {
+            let special = named.iter().map(|(_, t)| t).chain(&extra).any(|t| t.content == *content);
+            added.push((id.as_u64().unwrap_or(u64::MAX), AddedToken::from(content.clone(), special)));
+        }
+        added.sort_by_key(|(id, _)| *id);
+        Ok(Self { config, added: added.into_iter().map(|(_, token)| token).collect(), named, extra })
+    }
+
+    fn set_default(&mut self, name: &'static str, content: &str) {
+        if !self.named.iter().any(|(n, _)| *n == name) && self.config.get(name).is_none() {
+            self.named.push((name, AddedToken::from(content, true)));
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.config.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Adds everything to the tokenizer, and gives the ids of the beginning and the end of a text.
+    fn add_to(&self, pipeline: &mut Pipeline) -> Result<(Option<u32>, Option<u32>)> {
+        pipeline.add_tokens(self.added.clone())?;
+        let special = self.named.iter().map(|(_, token)| token).chain(&self.extra);
+        pipeline.add_tokens(special.map(|token| token.clone().special(true)).collect())?;
+        let id = |name: &str| {
+            let (_, token) = self.named.iter().find(|(n, _)| *n == name)?;
+            pipeline.token_to_id(&token.content)
+        };
+        Ok((id("bos_token"), id("eos_token")))
+    }
+}
+
+/// A token written as a string or as an object.
+fn added_token(json: &Value, special: bool) -> Result<AddedToken> {
+    let flag = |name: &str, default| json.get(name).and_then(Value::as_bool).unwrap_or(default);
+    match json.as_str().or_else(|| json.get("content").and_then(Value::as_str)) {
+        Some(content) => {
+            let special = flag("special", special);
+            Ok(AddedToken::from(content, special)
+                .single_word(flag("single_word", false))
+                .lstrip(flag("lstrip", false))
+                .rstrip(flag("rstrip", false))
+                .normalized(flag("normalized", !special)))
+        }
+        None => Err(bad("a token as a string or an object with its content", &json.to_string())),
+    }
+}
+
+fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Result<Tokenizer> {
+    let part = |name: &str| json.get(name).filter(|value| !value.is_null());
+    let model = part("model").ok_or_else(|| bad("tokenizer.json with a model", "none"))?;
+    let model = vocabulary::from_json(model)?;
+    let normalizer = part("normalizer").map(Normalizer::from_json).transpose()?;
+    let pre_tokenizer = part("pre_tokenizer").map(PreTokenizer::from_json).transpose()?;
+    let tokens = match part("added_tokens") {
+        Some(Value::Array(tokens)) => tokens.iter().map(|t| added_token(t, false)).collect::<Result<Vec<_>>>()?,
+        Some(_) => return Err(bad("added_tokens as a list", "something else")),
+        None => Vec::new(),
+    };
+    let special = SpecialTokens::read(config, map, &tokens, Value::Null)?;
+    let mut pipeline = Pipeline::new(model, normalizer, pre_tokenizer, tokens)?;
+    let (bos, eos) = special.add_to(&mut pipeline)?;
+    let mut template = vec![Slot::Text];
+    if let Some(processor) = part("post_processor") {
+        surround(processor, &mut template)?;
+    }
+    let decoder = match part("decoder") {
+        Some(decoder) => stages(decoder)?,
+        None => vec![Stage::Join { first: true }],
+    };
+    Ok(Tokenizer::new(Model::Pipeline(Box::new(pipeline)), template, decoder, bos, eos))
+}
+
+/// GPT-2's tokenizer from its two files.
+fn from_vocab_and_merges(vocab: &Value, merges: &str, mut special: SpecialTokens) -> Result<Tokenizer> {
+    for name in ["bos_token", "eos_token", "unk_token"] {
+        special.set_default(name, "<|endoftext|>");
+    }
+    let tokens = vocabulary::vocab_from_json(Some(vocab))?;
+    let model = vocabulary::bpe(tokens, vocabulary::merges_from_lines(merges.lines())?, BpeOptions::default())?;
+    let words = super::split::Words::new(super::split::GPT2)?;
+    let pre_tokenizer =
+        PreTokenizer::ByteLevel { add_prefix_space: special.flag("add_prefix_space"), words: Some(words) };
+    let mut pipeline = Pipeline::new(model, None, Some(pre_tokenizer), Vec::new())?;
+    let (bos, eos) = special.add_to(&mut pipeline)?;
+    let begin = bos.filter(|_| special.flag("add_bos_token")).map(Slot::Token);
+    let end = eos.filter(|_| special.flag("add_eos_token")).map(Slot::Token);
+    let template = begin.into_iter().chain([Slot::Text]).chain(end).collect();
+    Ok(Tokenizer::new(Model::Pipeline(Box::new(pipeline)), template, vec![Stage::byte_level()], bos, eos))
+}
+
+/// Puts around `template` what a post-processor puts around a single text.
+fn surround(processor: &Value, template: &mut Vec<Slot>) -> Result<()> {
+    let id = |value: Option<&Value>| {
+        let id = value.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+        id.ok_or_else(|| bad("the id of a special token in the post-processor", "none"))
+    };
+    match processor.get("type").and_then(Value::as_str) {
+        Some("ByteLevel") => Ok(()),
+        Some("Sequence") => {
+            let steps = processor.get("processors").and_then(Value::as_array);
+            steps.into_iter().flatten().try_for_each(|step| surround(step, template))
+        }
+        Some("BertProcessing" | "RobertaProcessing") => {
+            template.insert(0, Slot::Token(id(processor.get("cls").and_then(|pair| pair.get(1)))?));
+            template.push(Slot::Token(id(processor.get("sep").and_then(|pair| pair.get(1)))?));
+            Ok(())
+        }
+        Some("TemplateProcessing") => {
+            let pieces = processor.get("single").and_then(Value::as_array);
+            let pieces = pieces.ok_or_else(|| bad("a template for a single text", "none"))?;
+            let mut outer = Vec::new();
+            for piece in pieces {
+                let special = piece.get("SpecialToken").and_then(|t| t.get("id")).and_then(Value::as_str);
+                match special {
+                    None => outer.append(&mut template.clone()),
+                    Some(name) => {
+                        let ids = processor.get("special_tokens").and_then(|t| t.get(name)).and_then(|t| t.get("ids"));
+                        let ids = ids.and_then(Value::as_array);
+                        let ids = ids.ok_or_else(|| bad(&format!("ids of {name:?} in the post-processor"), "none"))?;
+                        for value in ids {
+                            outer.push(Slot::Token(id(Some(value))?));
+                        }
+                    }
+                }
+                if outer.len() > LONGEST_TEMPLATE {
+                    return Err(bad(&format!("a template of at most {LONGEST_TEMPLATE} places"), "a longer one"));
+                }
+            }
+            *template = outer;
+            Ok(())
+        }
+        other => Err(unsupported(
+            "the tokenizer's post-processor",
+            "TemplateProcessing, ByteLevel, BertProcessing, RobertaProcessing or a Sequence",
+            other.unwrap_or("no type"),
+        )),
+    }
+}
+
+/// The stages of a decoder.
+fn stages(decoder: &Value) -> Result<Vec<Stage>> {
+    let mut stages = Vec::new();
+    let mut joined = false;
+    add_stages(decoder, &mut stages, &mut joined)?;
+    Ok(stages)
+}
+
+/// `joined`: all tokens have become one before this stage, so that a stage sees pieces of a token, not tokens.
+fn add_stages(decoder: &Value, stages: &mut Vec<Stage>, joined: &mut bool) -> Result<()> {
+    let kind = decoder.get("type").and_then(Value::as_str).unwrap_or("no type");
+    let text = |name: &str| decoder.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let number = |name: &str| decoder.get(name).and_then(Value::as_u64).unwrap_or(0).min(1 << 20) as usize;
+    match (kind, *joined) {
+        ("Sequence", _) => {
+            let steps = decoder.get("decoders").and_then(Value::as_array);
+            return steps.into_iter().flatten().try_for_each(|step| add_stages(step, stages, joined));
+        }
+        ("Fuse", _) => *joined = true,
+        ("ByteLevel", false) => {
+            stages.push(Stage::byte_level());
+            *joined = true;
+        }
+        ("ByteFallback", false) => stages.push(Stage::byte_fallback()),
+        ("Metaspace", false) => {
+            let never =
+                text("prepend_scheme") == "never" || decoder.get("add_prefix_space") == Some(&Value::Bool(false));
+            let marker = text("replacement").chars().next().unwrap_or('▁');
+            stages.push(Stage::Metaspace { marker, trim_first: !never });
+        }
+        ("Replace", _) => {
+            let from = decoder.get("pattern").and_then(|p| p.get("String")).and_then(Value::as_str);
+            match from.filter(|from| !from.is_empty() && (!*joined || from.chars().count() == 1)) {
+                Some(from) => stages.push(Stage::Replace { from: from.to_string(), to: text("content") }),
+                None => return Err(unsupported("a Replace decoder", "one of a plain string", &decoder.to_string())),
+            }
+        }
+        ("Strip", _) => {
+            let Some(content) = text("content").chars().next() else {
+                return Err(bad("a character in a Strip decoder", "none"));
+            };
+            match (*joined, number("start"), number("stop")) {
+                (false, left, right) => stages.push(Stage::Strip { content, left, right }),
+                (true, left, 0) => stages.push(Stage::StripText { content, left }),
+                (true, _, stop) => {
+                    return Err(unsupported("Strip at the end of a text", "stop = 0", &stop.to_string()));
+                }
+            }
+        }
+        (kind, _) => {
+            return Err(unsupported(
+                "the tokenizer's decoder",
+                "ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace or a Sequence of them",
+                kind,
+            ));
+        }
+    }
+    Ok(())
+}

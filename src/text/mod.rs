@@ -1,0 +1,211 @@
+//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, and from GGUF
+//! metadata, all behind one [`Tokenizer`].
+
+mod bytes;
+mod gguf;
+mod hub;
+mod normalize;
+mod pipeline;
+mod sentencepiece;
+mod split;
+mod stream;
+mod vocabulary;
+
+use crate::files::Files;
+use crate::weights::Metadata;
+use crate::{Error, Result};
+use pipeline::Pipeline;
+use sentencepiece::Sentencepiece;
+use std::sync::Arc;
+use stream::{Decoder, Stage};
+
+pub use stream::StreamDecoder;
+
+/// A token and the bytes of the text it stands for. A token that is not in the text (a beginning-of-text token) has
+/// an empty range; tokens that share one character each have the whole of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    pub id: u32,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// Converts between text and token ids. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    model: Model,
+    /// What is put around a text.
+    template: Vec<Slot>,
+    /// How tokens become text again.
+    decoder: Vec<Stage>,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
+/// The two kinds of vocabulary: one run by the `tokenizers` crate, and the sentencepiece kind of GGUF files.
+enum Model {
+    Pipeline(Box<Pipeline>),
+    Sentencepiece(Sentencepiece),
+}
+
+/// A place in the sequence of tokens made from a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Text,
+    Token(u32),
+}
+
+impl Tokenizer {
+    /// From `tokenizer.json`, else from `vocab.json` and `merges.txt`, with `tokenizer_config.json` and its kin.
+    pub fn from_files(files: &mut Files) -> Result<Self> {
+        hub::load(files)
+    }
+
+    /// From the `tokenizer.ggml.*` metadata of a GGUF file.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        gguf::load(metadata)
+    }
+
+    fn new(model: Model, template: Vec<Slot>, decoder: Vec<Stage>, bos: Option<u32>, eos: Option<u32>) -> Self {
+        Self { inner: Arc::new(Inner { model, template, decoder, bos, eos }) }
+    }
+
+    /// The ids of `text`. Special tokens written out in the text become those tokens; `add_special_tokens` puts the
+    /// model's own (a beginning-of-text token, say) around it.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let ids = match &self.inner.model {
+            Model::Pipeline(p) => p.encode(text, false)?,
+            Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
+        };
+        if !add_special_tokens {
+            return Ok(ids);
+        }
+        Ok(self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
+            match slot {
+                Slot::Text => all.extend_from_slice(&ids),
+                Slot::Token(id) => all.push(*id),
+            }
+            all
+        }))
+    }
+
+    /// The ids of `text` with nothing in it taken for a special token, and none added.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.encode(text, true),
+            Model::Sentencepiece(s) => Ok(s.encode(text, true).into_iter().map(|piece| piece.id).collect()),
+        }
+    }
+
+    /// As [`encode`](Self::encode) with special tokens, and where in the text each token lies.
+    pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<Piece>> {
+        let pieces = match &self.inner.model {
+            Model::Pipeline(p) => p.encode_with_offsets(text)?,
+            Model::Sentencepiece(s) => s.encode(text, false),
+        };
+        let mut at = 0;
+        let mut all = Vec::with_capacity(pieces.len() + 2);
+        for slot in &self.inner.template {
+            match slot {
+                Slot::Text => {
+                    all.extend_from_slice(&pieces);
+                    at = text.len();
+                }
+                Slot::Token(id) => all.push(Piece { id: *id, start: at, end: at }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The text of `ids`. Ids that name no token are passed over, as transformers does.
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        let mut decoder = self.decoder();
+        let mut text = String::new();
+        for &id in ids {
+            if let Some(token) = self.token_to_decode(id, skip_special_tokens) {
+                text.push_str(&decoder.push(token));
+            }
+        }
+        text.push_str(&decoder.finish());
+        Ok(text)
+    }
+
+    /// Decodes ids as they come, without special tokens.
+    pub fn stream(&self) -> StreamDecoder {
+        StreamDecoder::new(self.clone(), &[], true)
+    }
+
+    /// As [`stream`](Self::stream), for ids that continue `prompt`.
+    pub fn stream_after(&self, prompt: &[u32]) -> StreamDecoder {
+        StreamDecoder::new(self.clone(), prompt, true)
+    }
+
+    /// How many tokens there are.
+    pub fn vocab_size(&self) -> usize {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.vocab_size(),
+            Model::Sentencepiece(s) => s.vocab_size(),
+        }
+    }
+
+    /// The largest id there is: what the model's embedding must reach.
+    pub fn largest_id(&self) -> Option<u32> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.largest_id(),
+            Model::Sentencepiece(s) => s.vocab_size().checked_sub(1).map(|id| id as u32),
+        }
+    }
+
+    /// The token of that id as it stands in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.token(id),
+            Model::Sentencepiece(s) => s.token(id).map(str::to_string),
+        }
+    }
+
+    /// The token that begins a text.
+    pub fn bos_token_id(&self) -> Option<u32> {
+        self.inner.bos
+    }
+
+    /// The token that ends a text.
+    pub fn eos_token_id(&self) -> Option<u32> {
+        self.inner.eos
+    }
+
+    /// Whether decoding leaves that token out when it skips special tokens.
+    pub fn is_special(&self, id: u32) -> bool {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.is_special(id),
+            Model::Sentencepiece(s) => s.is_special(id),
+        }
+    }
+
+    fn decoder(&self) -> Decoder {
+        Decoder::new(&self.inner.decoder)
+    }
+
+    /// The token as the decoder wants it; none if there is no such token, or it is to be skipped.
+    fn token_to_decode(&self, id: u32, skip_special_tokens: bool) -> Option<String> {
+        if skip_special_tokens && self.is_special(id) { None } else { self.token(id) }
+    }
+}
+
+/// A fault of the tokenizer's files.
+fn bad(expected: &str, found: &str) -> Error {
+    const LONGEST: usize = 300;
+    let found = match found.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", found.get(..end).unwrap_or_default()),
+        None => found.to_string(),
+    };
+    Error::BadTokenizer { expected: expected.to_string(), found }
+}
+
+fn unsupported(what: &str, expected: &str, found: &str) -> Error {
+    Error::Unsupported { what: what.to_string(), expected: expected.to_string(), found: found.to_string() }
+}

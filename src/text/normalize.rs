@@ -1,0 +1,79 @@
+//! Changing text before it is cut ("normalization"): what the `tokenizers` crate does, but replacements by regular
+//! expression are run here, for the same reason as in [`split`](super::split).
+
+use super::split::Words;
+use super::{bad, unsupported};
+use crate::Result;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokenizers::{NormalizedString, Normalizer as _, NormalizerWrapper};
+
+/// One way of changing text.
+#[derive(Debug)]
+pub(super) enum Normalizer {
+    Sequence(Vec<Normalizer>),
+    Replace { what: Words, with: String },
+    Other(NormalizerWrapper),
+}
+
+/// A normalizer, and whether it has failed: the crate drops the errors of normalizers.
+#[derive(Debug)]
+pub(super) struct Checked {
+    normalizer: Normalizer,
+    failed: AtomicBool,
+}
+
+impl Checked {
+    /// Whether it has failed since this was last asked.
+    pub(super) fn take_failure(&self) -> bool {
+        self.failed.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl tokenizers::Normalizer for Checked {
+    fn normalize(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
+        let result = self.normalizer.apply(text);
+        self.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+}
+
+impl Normalizer {
+    /// From the `normalizer` part of a `tokenizer.json`.
+    pub(super) fn from_json(json: &Value) -> Result<Self> {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_string);
+        let kind = json.get("type").and_then(Value::as_str);
+        let kind = kind.ok_or_else(|| bad("a normalizer with a type", "one without"))?;
+        match kind {
+            "Sequence" => {
+                let steps = json.get("normalizers").and_then(Value::as_array);
+                let steps = steps.ok_or_else(|| bad("a list of normalizers in a Sequence", "none"))?;
+                return Ok(Self::Sequence(steps.iter().map(Self::from_json).collect::<Result<_>>()?));
+            }
+            "Replace" => {
+                let with = text(json.get("content")).ok_or_else(|| bad("content in a Replace normalizer", "none"))?;
+                return Ok(Self::Replace { what: Words::from_json(json.get("pattern"))?, with });
+            }
+            // The crate reads its tables without looking at their bounds; no decoder-only model has one.
+            "Precompiled" => return Err(unsupported("the tokenizer's normalizer", "any but Precompiled", kind)),
+            "Prepend" if text(json.get("prepend")).is_some_and(|prefix| prefix.is_empty()) => {
+                return Err(bad("something to prepend in a Prepend normalizer", "nothing"));
+            }
+            _ => {}
+        }
+        let other = serde_json::from_value(json.clone());
+        other.map(Self::Other).map_err(|e| bad("a normalizer of a known type", &format!("{kind}: {e}")))
+    }
+
+    pub(super) fn checked(self) -> Checked {
+        Checked { normalizer: self, failed: AtomicBool::new(false) }
+    }
+
+    fn apply(&self, text: &mut NormalizedString) -> tokenizers::Result<()> {
+        match self {
+            Self::Sequence(steps) => steps.iter().try_for_each(|step| step.apply(text)),
+            Self::Replace { what, with } => text.replace(what, with),
+            Self::Other(wrapper) => wrapper.normalize(text),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The tokenizer that the `tokenizers` crate runs: added tokens, normalizer, pre-tokenizer, model.
+
+use super::normalize::{Checked, Normalizer};
+use super::split::PreTokenizer;
+use super::{Piece, bad};
+use crate::Result;
+use tokenizers::{AddedToken, AddedVocabulary, Encoding, Model as _, ModelWrapper, OffsetType, PreTokenizedString};
+
+/// All the steps from text to ids.
+pub(super) struct Pipeline {
+    normalizer: Option<Checked>,
+    pre_tokenizer: Option<PreTokenizer>,
+    model: ModelWrapper,
+    added: AddedVocabulary,
+    /// As `added`, blind to special tokens.
+    plain: AddedVocabulary,
+    size: usize,
+    largest_id: Option<u32>,
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        model: ModelWrapper,
+        normalizer: Option<Normalizer>,
+        pre_tokenizer: Option<PreTokenizer>,
+        tokens: Vec<AddedToken>,
+    ) -> Result<Self> {
+        let added = AddedVocabulary::new();
+        let normalizer = normalizer.map(Normalizer::checked);
+        let mut pipeline =
+            Self { normalizer, pre_tokenizer, model, plain: added.clone(), added, size: 0, largest_id: None };
+        pipeline.add_tokens(tokens)?;
+        Ok(pipeline)
+    }
+
+    /// Adds tokens; one that the vocabulary has keeps its id, others are numbered on.
+    pub(super) fn add_tokens(&mut self, tokens: Vec<AddedToken>) -> Result<()> {
+        let added = self.added.add_tokens(tokens, &self.model, self.normalizer.as_ref());
+        added.map_err(|e| bad("usable added tokens", &e.to_string()))?;
+        self.plain = self.added.clone();
+        self.plain.set_encode_special_tokens(true);
+        let vocab = self.model.get_vocab();
+        let extra: Vec<u32> =
+            self.added.get_vocab().iter().filter(|(t, _)| !vocab.contains_key(*t)).map(|(_, id)| *id).collect();
+        self.size = vocab.len() + extra.len();
+        self.largest_id = vocab.into_values().chain(extra).max();
+        Ok(())
+    }
+
+    pub(super) fn encode(&self, text: &str, plain: bool) -> Result<Vec<u32>> {
+        Ok(self.run(text, plain, OffsetType::None)?.get_ids().to_vec())
+    }
+
+    pub(super) fn encode_with_offsets(&self, text: &str) -> Result<Vec<Piece>> {
+        let encoding = self.run(text, false, OffsetType::Byte)?;
+        let pairs = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let piece = |(&id, &(start, end)): (&u32, &(usize, usize))| {
+            // Models that add to a word (a prefix of its parts, say) count that in.
+            let end = text.floor_char_boundary(end);
+            Piece { id, start: text.floor_char_boundary(start.min(end)), end }
+        };
+        Ok(pairs.map(piece).collect())
+    }
+
+    fn run(&self, text: &str, plain: bool, offsets: OffsetType) -> Result<Encoding> {
+        let added = if plain { &self.plain } else { &self.added };
+        let steps = || -> tokenizers::Result<Encoding> {
+            let mut parts: PreTokenizedString = added.extract_and_normalize(self.normalizer.as_ref(), text);
+            if self.normalizer.as_ref().is_some_and(Checked::take_failure) {
+                return Err("the normalizer gave up".into());
+            }
+            if let Some(pre_tokenizer) = &self.pre_tokenizer {
+                pre_tokenizer.apply(&mut parts)?;
+            }
+            parts.tokenize(|part| self.model.tokenize(part.get()))?;
+            parts.into_encoding(None, 0, offsets)
+        };
+        steps().map_err(|e| bad("a tokenizer that can encode the text", &e.to_string()))
+    }
+
+    pub(super) fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.added.token_to_id(token, &self.model)
+    }
+
+    pub(super) fn token(&self, id: u32) -> Option<String> {
+        self.added.simple_id_to_token(id).or_else(|| self.model.id_to_token(id))
+    }
+
+    pub(super) fn is_special(&self, id: u32) -> bool {
+        self.token(id).is_some_and(|token| self.added.is_special_token(&token))
+    }
+
+    pub(super) fn vocab_size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn largest_id(&self) -> Option<u32> {
+        self.largest_id
+    }
+}

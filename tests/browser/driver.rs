@@ -1,0 +1,242 @@
+//! A browser on the built page: one Chromium for each test, and the page's own words for what a person does there.
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use xtask::browser::Browser;
+
+/// The longest a page may take for anything on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A page in a browser of its own. Dropping it ends the browser.
+pub struct Page {
+    client: Client,
+    _driver: Driver,
+}
+
+impl Page {
+    /// Opens an address.
+    pub async fn open(address: &str) -> Self {
+        let browser = Browser::find().expect("chromium and chromedriver");
+        let driver = Driver::start(&browser);
+        let Value::Object(capabilities) = browser.capabilities() else { panic!("capabilities are an object") };
+        let url = format!("http://127.0.0.1:{}", driver.port);
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let client = builder.capabilities(capabilities).connect(&url).await.expect("a session of chromedriver");
+        client.goto(address).await.expect("the page opens");
+        Self { client, _driver: driver }
+    }
+
+    /// Opens an address of the site and waits for the default model.
+    pub async fn ready(address: &str) -> Self {
+        let page = Self::open(address).await;
+        page.wait_for_state("ready").await;
+        page
+    }
+
+    pub async fn reload(&self) {
+        self.client.refresh().await.expect("the page reloads");
+        self.wait_for_state("ready").await;
+    }
+
+    /// The value of a JavaScript function body.
+    pub async fn eval(&self, body: &str, args: Vec<Value>) -> Value {
+        self.client.execute(body, args).await.unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    /// The whole document: the person's words and the model's.
+    pub async fn text(&self) -> String {
+        self.string("return document.querySelector('#document').value").await
+    }
+
+    /// What an element shows.
+    pub async fn shown(&self, selector: &str) -> String {
+        self.eval("return document.querySelector(arguments[0]).textContent", vec![json!(selector)])
+            .await
+            .as_str()
+            .unwrap_or_default()
+            .trim()
+            .to_string()
+    }
+
+    async fn string(&self, body: &str) -> String {
+        self.eval(body, vec![]).await.as_str().unwrap_or_default().to_string()
+    }
+
+    /// Waits until the page is in a state; fails with what the page says when it does not get there.
+    pub async fn wait_for_state(&self, state: &str) {
+        self.wait_for(&format!("state {state}"), "return document.body.dataset.state === arguments[0]", json!(state))
+            .await;
+    }
+
+    /// Waits until a JavaScript function body returns true.
+    pub async fn wait_for(&self, what: &str, body: &str, arg: Value) {
+        let start = Instant::now();
+        while self.eval(body, vec![arg.clone()]).await != Value::Bool(true) {
+            if start.elapsed() > PATIENCE {
+                let page = self.string("return document.body.dataset.state + ': ' + document.body.innerText").await;
+                panic!(
+                    "waited {PATIENCE:?} for {what}; the page shows {page}; its console: {:?}",
+                    self.console().await
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Replaces the document by typing.
+    pub async fn write(&self, text: &str) {
+        const CONTROL: char = '\u{e009}';
+        const RELEASE: char = '\u{e000}';
+        self.type_keys(&format!("{CONTROL}a{RELEASE}\u{e003}{text}")).await;
+        assert_eq!(self.text().await, text, "the document holds what was typed");
+    }
+
+    /// Types into the document; keys are those of WebDriver.
+    pub async fn type_keys(&self, keys: &str) {
+        let document = self.client.find(Locator::Css("#document")).await.expect("#document");
+        document.send_keys(keys).await.expect("#document takes keys");
+    }
+
+    pub async fn click(&self, selector: &str) {
+        let element =
+            self.client.find(Locator::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        element.click().await.unwrap_or_else(|error| panic!("clicking {selector}: {error}"));
+    }
+
+    /// Sets a generation parameter in the page's settings.
+    pub async fn set(&self, parameter: &str, value: Value) {
+        let body = "
+            const control = document.querySelector(`[data-parameter=\"${arguments[0]}\"]`);
+            if (!control) return false;
+            if (control.type === 'checkbox') control.checked = arguments[1]; else control.value = String(arguments[1]);
+            for (const type of ['input', 'change']) control.dispatchEvent(new Event(type, { bubbles: true }));
+            return true;";
+        let found = self.eval(body, vec![json!(parameter), value]).await;
+        assert_eq!(found, Value::Bool(true), "the settings have a control for {parameter}");
+    }
+
+    /// Presses the generate button and waits for the end; the document afterwards.
+    pub async fn generate(&self) -> String {
+        self.click("#generate").await;
+        self.wait_for_end().await
+    }
+
+    /// Waits for the running generation; the document afterwards.
+    pub async fn wait_for_end(&self) -> String {
+        // A short generation may be over before it could be looked at.
+        self.wait_for("the end of generation", "return document.body.dataset.state !== 'generating'", Value::Null)
+            .await;
+        self.wait_for_state("ready").await;
+        self.text().await
+    }
+
+    /// Runs JavaScript in the page as soon as the document has grown, without the delay of asking from outside.
+    pub async fn once_text_grows(&self, action: &str) {
+        let body = format!(
+            "const text = document.querySelector('#document'), length = text.value.length;
+             const look = () => {{ if (text.value.length > length) {{ {action} }} else setTimeout(look, 1); }};
+             look();"
+        );
+        self.eval(&body, vec![]).await;
+    }
+
+    /// Chooses files with the page's own file button.
+    pub async fn choose(&self, file: &Path) {
+        self.give(file, "input#files").await;
+    }
+
+    /// Drops a file on the page.
+    pub async fn drop_file(&self, file: &Path) {
+        self.eval(
+            "const input = document.createElement('input');
+             input.type = 'file'; input.id = 'dropped'; document.body.append(input);",
+            vec![],
+        )
+        .await;
+        self.give(file, "#dropped").await;
+        self.eval(
+            "const input = document.querySelector('#dropped'), dataTransfer = new DataTransfer();
+             dataTransfer.items.add(input.files[0]);
+             input.remove();
+             for (const type of ['dragenter', 'dragover', 'drop'])
+               document.querySelector('#document').dispatchEvent(
+                 new DragEvent(type, { bubbles: true, cancelable: true, composed: true, dataTransfer }));",
+            vec![],
+        )
+        .await;
+    }
+
+    async fn give(&self, file: &Path, selector: &str) {
+        let input =
+            self.client.find(Locator::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        input.send_keys(&file.to_string_lossy()).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
+    /// The errors in the browser's console since it was last asked.
+    pub async fn console(&self) -> Vec<String> {
+        let entries = self.client.issue_cmd(BrowserLog).await.expect("the browser's log");
+        let entries = entries.as_array().cloned().unwrap_or_default();
+        let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE");
+        severe.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Ends a test: nothing may have gone wrong unseen.
+    pub async fn finish(self) {
+        assert_eq!(self.console().await, Vec::<String>::new(), "the console has no errors");
+    }
+}
+
+/// Chromedriver's command for the console.
+#[derive(Debug)]
+struct BrowserLog;
+
+impl WebDriverCompatibleCommand for BrowserLog {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
+
+/// A chromedriver of one's own.
+struct Driver {
+    process: Child,
+    port: u16,
+}
+
+impl Driver {
+    fn start(browser: &Browser) -> Self {
+        let mut command = Command::new(&browser.driver);
+        let mut process = command.arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("chromedriver's output")).lines();
+        let port = lines.find_map(|line| {
+            let line = line.ok()?;
+            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+        });
+        // Reading on keeps chromedriver from stopping at a full or closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, port: port.expect("the port of chromedriver") }
+    }
+}
+
+impl Drop for Driver {
+    /// Asks chromedriver to end, which ends its browsers too; killing it would leave them running.
+    fn drop(&mut self) {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,622 @@
+//! Tokenizers against what transformers, tiktoken and sentencepiece make of the same text, streaming against the whole
+//! decode, and files that are damaged or hostile. The fixtures are written by `fixtures/make_tokenizers.py`.
+
+use inkling::Error;
+use inkling::files::Files;
+use inkling::text::Tokenizer;
+use inkling::weights::Weights;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+macro_rules! fixture {
+    ($($part:literal),+) => {
+        include_bytes!(concat!("fixtures/tokenizers/" $(, $part)+)).as_slice()
+    };
+}
+
+fn parse(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+fn files(parts: &[(&str, &[u8])]) -> Files {
+    let mut files = Files::new();
+    for (name, bytes) in parts {
+        files.insert(*name, Box::new(Cursor::new(bytes.to_vec())));
+    }
+    files
+}
+
+fn from_json(tokenizer: &Value) -> inkling::Result<Tokenizer> {
+    Tokenizer::from_files(&mut files(&[("tokenizer.json", tokenizer.to_string().as_bytes())]))
+}
+
+fn texts() -> BTreeMap<String, String> {
+    serde_json::from_slice(fixture!("texts.json")).unwrap()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+/// The `tokenizer.json` fixtures: name, tokenizer, its configuration, what transformers makes of the texts.
+fn hub_fixtures() -> Vec<(&'static str, Tokenizer, Value)> {
+    macro_rules! one {
+        ($name:literal) => {{
+            let mut files = files(&[
+                ("tokenizer.json", fixture!($name, "/tokenizer.json")),
+                ("tokenizer_config.json", fixture!($name, "/tokenizer_config.json")),
+            ]);
+            let expected = parse(fixture!($name, "/expected.json"));
+            ($name, Tokenizer::from_files(&mut files).unwrap(), expected)
+        }};
+    }
+    vec![
+        one!("byte_level"),
+        one!("llama3"),
+        one!("llama"),
+        one!("llama_metaspace"),
+        one!("unigram"),
+        one!("words"),
+        ("two_files", two_files(), parse(fixture!("two_files/expected.json"))),
+    ]
+}
+
+fn two_files() -> Tokenizer {
+    let mut files = files(&[
+        ("vocab.json", fixture!("two_files/vocab.json")),
+        ("merges.txt", fixture!("two_files/merges.txt")),
+        ("tokenizer_config.json", fixture!("two_files/tokenizer_config.json")),
+    ]);
+    Tokenizer::from_files(&mut files).unwrap()
+}
+
+/// A file of the reference data beside the project; `None`, said aloud, where it is not.
+fn shared(path: &str) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(format!("{}/../shared/data/{path}", env!("CARGO_MANIFEST_DIR"))).ok();
+    if bytes.is_none() {
+        println!("skipped: ../shared/data/{path} is not here");
+    }
+    bytes
+}
+
+fn gpt2() -> Option<Tokenizer> {
+    let (vocab, merges) = (shared("gpt2_tokenizer/vocab.json")?, shared("gpt2_tokenizer/merges.txt")?);
+    Some(Tokenizer::from_files(&mut files(&[("vocab.json", &vocab), ("merges.txt", &merges)])).unwrap())
+}
+
+fn stories() -> Option<Tokenizer> {
+    let bytes = shared("checkpoints/stories260K.gguf")?;
+    Some(from_gguf(&bytes).unwrap())
+}
+
+fn from_gguf(bytes: &[u8]) -> inkling::Result<Tokenizer> {
+    let weights = Weights::gguf(&mut files(&[("model.gguf", bytes)]), "model.gguf")?;
+    Tokenizer::from_gguf(weights.metadata())
+}
+
+/// Everything that transformers said about a tokenizer.
+fn check_against_transformers(name: &str, tokenizer: &Tokenizer, expected: &Value) {
+    assert_eq!(tokenizer.vocab_size() as u64, expected["vocab_size"].as_u64().unwrap(), "{name}");
+    assert_eq!(tokenizer.bos_token_id().map(u64::from), expected["bos_token_id"].as_u64(), "{name}");
+    assert_eq!(tokenizer.eos_token_id().map(u64::from), expected["eos_token_id"].as_u64(), "{name}");
+    for (text_name, text) in texts() {
+        let case = &expected["texts"][&text_name];
+        let whole = tokenizer.encode(&text, true).unwrap();
+        assert_eq!(whole, ids(&case["ids"]), "{name}: {text_name}");
+        assert_eq!(tokenizer.encode(&text, false).unwrap(), ids(&case["bare"]), "{name}: {text_name} without special");
+        assert_eq!(tokenizer.encode_plain(&text).unwrap(), ids(&case["plain"]), "{name}: {text_name} as plain text");
+        check_decode(name, tokenizer, &whole, case);
+    }
+    for case in expected["decoded"].as_array().unwrap() {
+        check_decode(name, tokenizer, &ids(&case["ids"]), case);
+    }
+}
+
+fn check_decode(name: &str, tokenizer: &Tokenizer, ids: &[u32], case: &Value) {
+    assert_eq!(tokenizer.decode(ids, true).unwrap(), case["text"], "{name}: {ids:?}");
+    assert_eq!(tokenizer.decode(ids, false).unwrap(), case["text_with_special"], "{name}: {ids:?} with special");
+}
+
+/// The streaming decode is the whole decode, wherever the prompt ends.
+fn check_stream(tokenizer: &Tokenizer, ids: &[u32]) {
+    let whole = tokenizer.decode(ids, true).unwrap();
+    for split in 0..=ids.len().min(12) {
+        let (prompt, new) = ids.split_at(split);
+        let before = tokenizer.decode(prompt, true).unwrap();
+        let Some(after) = whole.strip_prefix(&before) else {
+            // The prompt ends inside a character or a run of bytes that breaks later: the whole does not begin so.
+            assert!(
+                whole.contains('\u{FFFD}') || before.contains('\u{FFFD}'),
+                "{ids:?} at {split}: {before:?} {whole:?}"
+            );
+            continue;
+        };
+        let mut stream = tokenizer.stream_after(prompt);
+        let mut text = String::new();
+        for &id in new {
+            text.push_str(&stream.push(id).unwrap());
+            assert!(after.starts_with(&text), "{ids:?} from {split}: {text:?} is not how {after:?} begins");
+        }
+        text.push_str(&stream.finish());
+        assert_eq!(text, after, "{ids:?} from {split}");
+    }
+}
+
+/// The ranges of the pieces lie in order on characters, and cover all of the text but spaces.
+fn check_offsets(name: &str, tokenizer: &Tokenizer, text: &str) {
+    let pieces = tokenizer.encode_with_offsets(text).unwrap();
+    let ids: Vec<u32> = pieces.iter().map(|p| p.id).collect();
+    assert_eq!(ids, tokenizer.encode(text, true).unwrap(), "{name}: {text:?}");
+    let mut covered = vec![false; text.len()];
+    let mut last = 0;
+    for piece in &pieces {
+        assert!(text.get(piece.start..piece.end).is_some(), "{name}: {piece:?} of {text:?}");
+        assert!(piece.start >= last || piece.start == piece.end, "{name}: {piece:?} after {last} of {text:?}");
+        last = piece.start;
+        covered[piece.start..piece.end].fill(true);
+    }
+    let skipped = text.char_indices().find(|(i, c)| !covered[*i] && !c.is_whitespace());
+    assert!(skipped.is_none() || matches!(name, "unigram" | "words"), "{name}: {skipped:?} of {text:?}");
+}
+
+/// Numbers that look random and are the same on every run.
+fn random_ids(seed: u64, size: u32) -> Vec<u32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1;
+    let mut next = |below: u32| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        ((state >> 33) as u32) % below
+    };
+    (0..1 + next(30)).map(|_| next(size)).collect()
+}
+
+#[test]
+fn tokenizer_json_as_transformers() {
+    for (name, tokenizer, expected) in hub_fixtures() {
+        check_against_transformers(name, &tokenizer, &expected);
+    }
+}
+
+#[test]
+fn gpt2_as_transformers_and_tiktoken() {
+    let Some(tokenizer) = gpt2() else { return };
+    check_against_transformers("gpt2", &tokenizer, &parse(fixture!("gpt2.json")));
+    assert!(tokenizer.is_special(50256) && !tokenizer.is_special(0));
+    assert_eq!(tokenizer.token(50256).as_deref(), Some("<|endoftext|>"));
+    assert_eq!(tokenizer.largest_id(), Some(50256));
+}
+
+#[test]
+fn gpt2_from_gguf_metadata_is_the_same() {
+    let Some(tokenizer) = gpt2() else { return };
+    let (vocab, merges) = (shared("gpt2_tokenizer/vocab.json").unwrap(), shared("gpt2_tokenizer/merges.txt").unwrap());
+    let vocab: BTreeMap<String, usize> = serde_json::from_slice(&vocab).unwrap();
+    let mut tokens = vec![String::new(); vocab.len()];
+    vocab.into_iter().for_each(|(token, id)| tokens[id] = token);
+    let kinds = (0..tokens.len()).map(|id| if id == 50256 { 3 } else { 1 }).collect();
+    let merges = String::from_utf8(merges).unwrap().lines().map(str::to_string).collect();
+    for pre in [None, Some("gpt-2")] {
+        let mut gguf = Gguf::new("gpt2").strings("tokens", tokens.clone()).strings("merges", Vec::clone(&merges));
+        gguf = gguf.ints("token_type", Vec::clone(&kinds)).int("bos_token_id", 50256).int("eos_token_id", 50256);
+        let from_gguf = from_gguf(&pre.into_iter().fold(gguf, |g, pre| g.string("pre", pre)).bytes()).unwrap();
+        for (name, text) in texts() {
+            assert_eq!(from_gguf.encode(&text, true).unwrap(), tokenizer.encode(&text, true).unwrap(), "{name}");
+            assert_eq!(from_gguf.encode_plain(&text).unwrap(), tokenizer.encode_plain(&text).unwrap(), "{name}");
+        }
+        assert_eq!(from_gguf.eos_token_id(), Some(50256));
+    }
+}
+
+#[test]
+fn stories_as_sentencepiece() {
+    let Some(tokenizer) = stories() else { return };
+    let expected = parse(fixture!("stories260K.json"));
+    assert_eq!((tokenizer.vocab_size(), tokenizer.bos_token_id(), tokenizer.eos_token_id()), (512, Some(1), Some(2)));
+    for (name, text) in texts() {
+        let case = &expected["texts"][&name];
+        assert_eq!(tokenizer.encode_plain(&text).unwrap(), ids(&case["plain"]), "{name}");
+        assert_eq!(tokenizer.decode(&ids(&case["plain"]), true).unwrap(), case["text"], "{name}");
+    }
+    for case in expected["decoded"].as_array().unwrap() {
+        assert_eq!(tokenizer.decode(&ids(&case["ids"]), true).unwrap(), case["text"], "{case}");
+    }
+}
+
+#[test]
+fn stories_reference_output() {
+    let (Some(tokenizer), Some(reference)) = (stories(), shared("checkpoints/stories260K_greedy_ids.json")) else {
+        return;
+    };
+    let reference = parse(&reference);
+    let prompt = ids(&reference["encode_Once_upon_a_time"]);
+    assert_eq!(tokenizer.encode("Once upon a time", true).unwrap(), prompt);
+    let output = ids(&reference["ids"]);
+    let text = String::from_utf8(shared("checkpoints/stories260K_greedy.txt").unwrap()).unwrap();
+    assert_eq!(tokenizer.decode(&output, true).unwrap().trim_end(), text.trim_end());
+    check_stream(&tokenizer, &output);
+}
+
+/// Special tokens of a sentencepiece vocabulary: llama.cpp puts the leading space after each of them.
+#[test]
+fn stories_special_tokens() {
+    let Some(tokenizer) = stories() else { return };
+    let plain = |text: &str| tokenizer.encode_plain(text).unwrap();
+    let expected = [vec![1], plain("Hello"), vec![2], plain(" x")].concat();
+    assert_eq!(tokenizer.encode("<s>Hello</s> x", false).unwrap(), expected);
+    assert_eq!(tokenizer.encode("", true).unwrap(), [1]);
+    assert_eq!(tokenizer.encode("", false).unwrap(), Vec::<u32>::new());
+    assert_eq!(tokenizer.decode(&[1, 403, 407], true).unwrap(), "Once upon");
+    assert_eq!(tokenizer.stream_after(&[1, 403]).push(407).unwrap(), " upon");
+    assert_eq!(tokenizer.stream_after(&[1]).push(407).unwrap(), "upon");
+}
+
+#[test]
+fn streaming_is_decoding() {
+    let shared = [("gpt2", gpt2()), ("stories260K", stories())];
+    let shared = shared.into_iter().filter_map(|(name, tokenizer)| Some((name, tokenizer?)));
+    for (name, tokenizer) in hub_fixtures().into_iter().map(|(name, t, _)| (name, t)).chain(shared) {
+        for text in texts().values() {
+            check_stream(&tokenizer, &tokenizer.encode(text, true).unwrap());
+            check_offsets(name, &tokenizer, text);
+        }
+        let size = tokenizer.vocab_size() as u32;
+        for seed in 0..400 {
+            check_stream(&tokenizer, &random_ids(seed, size + 2));
+            // Mostly bytes: where characters begin, end and break.
+            check_stream(&tokenizer, &random_ids(seed, 300.min(size)));
+        }
+    }
+}
+
+#[test]
+fn offsets_point_into_the_text() {
+    let (_, tokenizer, _) = hub_fixtures().remove(2);
+    let text = "a 龘b";
+    let shown = |p: &inkling::text::Piece| (p.id, text[p.start..p.end].to_string());
+    let pieces: Vec<_> = tokenizer.encode_with_offsets(text).unwrap().iter().map(shown).collect();
+    assert_eq!(pieces.first(), Some(&(1, String::new())));
+    let bytes: Vec<_> = pieces.iter().filter(|(_, piece)| piece == "龘").collect();
+    assert_eq!(bytes.len(), 3, "{pieces:?}");
+    assert_eq!(pieces.last().map(|(_, piece)| piece.as_str()), Some("b"), "{pieces:?}");
+}
+
+/// A megabyte of what is cut least or most, in a few seconds at most and with nothing lost.
+#[test]
+fn long_texts() {
+    let long = |part: &str| part.repeat((1 << 20) / part.len());
+    let long = [
+        ("words", long("Once upon a time, there was a cat. ")),
+        ("one word", long("qzxjkvbw")),
+        ("one letter", long("a")),
+        ("spaces", format!("{}x", long(" "))),
+        ("newlines", format!("x{}x", long("\n"))),
+        ("Chinese", long("从前有一个")),
+        ("special", long("<|endoftext|>")),
+        ("added", long("<tool> ")),
+    ];
+    let mut tokenizers: Vec<_> = hub_fixtures().into_iter().map(|(name, tokenizer, _)| (name, tokenizer)).collect();
+    tokenizers.retain(|(name, _)| matches!(*name, "byte_level" | "llama3" | "llama" | "unigram"));
+    tokenizers.extend(stories().map(|tokenizer| ("stories260K", tokenizer)));
+    for (name, tokenizer) in tokenizers {
+        for (what, text) in &long {
+            let begin = std::time::Instant::now();
+            let ids = tokenizer.encode(text, false).unwrap();
+            let encoded = begin.elapsed();
+            let decoded = tokenizer.decode(&ids, false).unwrap();
+            assert!(name == "unigram" || what == &"added" || decoded == *text, "{name}: {what}");
+            println!(
+                "{name}, {what}: {} tokens, {encoded:?} to encode, {:?} with decoding",
+                ids.len(),
+                begin.elapsed()
+            );
+            assert!(begin.elapsed().as_secs() < 20, "{name}: {what} took {:?}", begin.elapsed());
+        }
+    }
+}
+
+/// `tokenizer.json` with one place changed.
+fn changed(pointer: &str, value: Value) -> inkling::Result<Tokenizer> {
+    let mut tokenizer = parse(fixture!("byte_level/tokenizer.json"));
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = tokenizer.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(list) => list.insert(0, value),
+        parent => parent[key] = value,
+    }
+    from_json(&tokenizer)
+}
+
+fn code<T>(result: inkling::Result<T>) -> (&'static str, String) {
+    let error = result.err().expect("an error");
+    (error.code(), error.to_string())
+}
+
+#[test]
+fn bad_tokenizer_files() {
+    let load = |bytes: &[u8]| Tokenizer::from_files(&mut files(&[("tokenizer.json", bytes)]));
+    let good = fixture!("byte_level/tokenizer.json");
+    assert!(load(good).is_ok());
+    for cut in [0, 1, 10, 500, good.len() / 2, good.len() - 4] {
+        assert_eq!(code(load(&good[..cut])).0, "bad_file", "cut at {cut}");
+    }
+    assert!(code(load(b"<!DOCTYPE html><html></html>")).1.contains("HTML"));
+    assert_eq!(code(load("[".repeat(100_000).as_bytes())).0, "bad_file");
+    let nested = format!("{{\"model\":{}1{}}}", "{\"type\":".repeat(100_000), "}".repeat(100_000));
+    assert_eq!(code(load(nested.as_bytes())).0, "bad_file");
+    for json in
+        ["null", "1", "[]", "{}", "\"x\"", "{\"model\":null}", "{\"model\":{}}", "{\"model\":{\"type\":\"BPE\"}}"]
+    {
+        assert!(matches!(code(load(json.as_bytes())).0, "bad_tokenizer" | "unsupported"), "{json}");
+    }
+    assert_eq!(code(Tokenizer::from_files(&mut Files::new())).0, "missing_file");
+    assert_eq!(code(Tokenizer::from_files(&mut files(&[("vocab.json", b"{}")]))).0, "missing_file");
+    let two = |vocab: &[u8], merges: &[u8]| {
+        Tokenizer::from_files(&mut files(&[("vocab.json", vocab), ("merges.txt", merges)]))
+    };
+    assert_eq!(code(two(b"{\"a\":0}", b"a")).0, "bad_tokenizer");
+    assert_eq!(code(two(b"{\"a\":0}", b"\xFF\xFE")).0, "bad_file");
+    assert_eq!(code(two(b"<html>", b"")).0, "bad_file");
+    assert_eq!(code(two(b"[]", b"")).0, "bad_tokenizer");
+    assert!(two(b"{\"a\":0}", b"").is_ok());
+}
+
+#[test]
+fn impossible_tokenizers() {
+    let bad = [
+        ("/model/vocab/a", json!(-1)),
+        ("/model/vocab/a", json!(1.5)),
+        ("/model/vocab/a", json!("x")),
+        ("/model/vocab/a", json!(u32::MAX)),
+        ("/model/vocab/a", json!(u64::MAX)),
+        ("/model/vocab/a", json!(3)),
+        ("/model/vocab", json!([])),
+        ("/model/merges", json!("x")),
+        ("/model/merges/0", json!(["nobody", "knows"])),
+        ("/model/merges/0", json!(["a", "zzzz"])),
+        ("/model/merges/0", json!(["<|endoftext|>", "<|endoftext|>"])),
+        ("/model/merges/0", json!(["a"])),
+        ("/model/merges/0", json!("abc")),
+        ("/model/merges/0", json!(7)),
+        ("/model/continuing_subword_prefix", json!("an exceedingly long prefix")),
+        ("/model/type", json!("WordPiece")),
+        ("/model/dropout", json!(0.1)),
+        ("/added_tokens", json!({"a": 1})),
+        ("/added_tokens/0", json!({"id": 1})),
+        ("/added_tokens/0", json!(17)),
+        ("/pre_tokenizer", json!({"type": "Nonsense"})),
+        ("/pre_tokenizer", json!({"type": "FixedLength", "length": 0})),
+        ("/pre_tokenizer", json!({"type": "Sequence"})),
+        (
+            "/pre_tokenizer",
+            json!({"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": false}),
+        ),
+        (
+            "/pre_tokenizer",
+            json!({"type": "Split", "pattern": {"Regex": "\\p{L}{1000}{1000}{1000}"}, "behavior": "Isolated"}),
+        ),
+        ("/pre_tokenizer", json!({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Sideways"})),
+        ("/pre_tokenizer", json!({"type": "Split"})),
+        ("/normalizer", json!({"type": "Nonsense"})),
+        ("/normalizer", json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"})),
+        ("/normalizer", json!({"type": "Replace", "pattern": {"Regex": "(("}, "content": "x"})),
+        ("/normalizer", json!({"type": "Replace", "pattern": {"String": "x"}})),
+        ("/normalizer", json!({"type": "Prepend", "prepend": ""})),
+        ("/decoder", json!({"type": "Nonsense"})),
+        ("/decoder", json!({"type": "Strip", "content": "", "start": 1, "stop": 0})),
+        ("/decoder", json!(3)),
+        ("/post_processor", json!({"type": "Nonsense"})),
+        ("/post_processor", json!({"type": "TemplateProcessing"})),
+        ("/post_processor", json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}]})),
+        ("/post_processor", json!({"type": "BertProcessing", "cls": ["x", -1], "sep": ["y", 2]})),
+    ];
+    for (pointer, value) in bad {
+        let result = changed(pointer, value.clone());
+        assert!(result.is_err(), "{pointer} = {value}");
+        let (code, message) = code(result);
+        assert!(matches!(code, "bad_tokenizer" | "unsupported"), "{pointer} = {value}: {code}");
+        assert!(message.len() < 1000 && message.contains("found"), "{message}");
+    }
+    let double =
+        json!({"type": "TemplateProcessing", "single": [{"Sequence": {}}, {"Sequence": {}}], "special_tokens": {}});
+    let doubles = json!({"type": "Sequence", "processors": vec![double; 64]});
+    assert_eq!(code(changed("/post_processor", doubles)).0, "bad_tokenizer");
+}
+
+/// What a hostile file may do is bounded: it ends, with an error or a result, and does not panic.
+#[test]
+fn hostile_tokenizers_end() {
+    let text = "a".repeat(5000) + "!";
+    for regex in ["(a+)+$", "(?=(a+)+$)a", "(a|aa)+(?!\\S)b", "(.*)\\1\\1$", "x*", "(?:)", "\\b", "(?<=a)"] {
+        let split = json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
+        let Ok(tokenizer) = changed("/pre_tokenizer", split) else { continue };
+        let begin = std::time::Instant::now();
+        let split = tokenizer.encode(&text, false).map(|_| ());
+        let replace = json!({"type": "Replace", "pattern": {"Regex": regex}, "content": "é"});
+        let replaced = changed("/normalizer", replace).unwrap().encode(&text, false).map(|_| ());
+        for error in [split, replaced].into_iter().filter_map(Result::err) {
+            assert_eq!(error.code(), "bad_tokenizer", "{regex}");
+        }
+        assert!(begin.elapsed().as_secs() < 10, "{regex}: {:?}", begin.elapsed());
+    }
+    // Truncation and padding never apply, and their arithmetic is never done.
+    let truncation = json!({"max_length": 0, "strategy": "LongestFirst", "stride": 9, "direction": "Right"});
+    assert_eq!(changed("/truncation", truncation).unwrap().encode(&text, false).unwrap().len() > 10, true);
+    for decoder in [
+        json!({"type": "Strip", "content": "a", "start": 3, "stop": 9}),
+        json!({"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1u64 << 40, "stop": 0}]}),
+        json!({"type": "Sequence", "decoders": []}),
+    ] {
+        let tokenizer = changed("/decoder", decoder).unwrap();
+        for seed in 0..50 {
+            tokenizer.decode(&random_ids(seed, 500), false).unwrap();
+        }
+        assert_eq!(tokenizer.decode(&[], false).unwrap(), "");
+        assert_eq!(tokenizer.decode(&[u32::MAX, 1 << 31], false).unwrap(), "");
+    }
+}
+
+/// A GGUF header with tokenizer metadata and no tensors.
+struct Gguf {
+    pairs: Vec<(String, u32, Vec<u8>)>,
+}
+
+impl Gguf {
+    fn new(model: &str) -> Self {
+        Self { pairs: Vec::new() }.string("model", model)
+    }
+
+    fn with(mut self, name: &str, kind: u32, value: Vec<u8>) -> Self {
+        self.pairs.push((format!("tokenizer.ggml.{name}"), kind, value));
+        self
+    }
+
+    fn text(value: &str) -> Vec<u8> {
+        [&(value.len() as u64).to_le_bytes(), value.as_bytes()].concat()
+    }
+
+    fn array(kind: u32, values: Vec<Vec<u8>>) -> Vec<u8> {
+        [kind.to_le_bytes().to_vec(), (values.len() as u64).to_le_bytes().to_vec(), values.concat()].concat()
+    }
+
+    fn string(self, name: &str, value: &str) -> Self {
+        let value = Self::text(value);
+        self.with(name, 8, value)
+    }
+
+    fn int(self, name: &str, value: u32) -> Self {
+        self.with(name, 4, value.to_le_bytes().to_vec())
+    }
+
+    fn flag(self, name: &str, value: bool) -> Self {
+        self.with(name, 7, vec![value.into()])
+    }
+
+    fn strings(self, name: &str, values: Vec<String>) -> Self {
+        self.with(name, 9, Self::array(8, values.iter().map(|v| Self::text(v)).collect()))
+    }
+
+    fn floats(self, name: &str, values: Vec<f32>) -> Self {
+        self.with(name, 9, Self::array(6, values.iter().map(|v| v.to_le_bytes().to_vec()).collect()))
+    }
+
+    fn ints(self, name: &str, values: Vec<i32>) -> Self {
+        self.with(name, 9, Self::array(5, values.iter().map(|v| v.to_le_bytes().to_vec()).collect()))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = [b"GGUF".as_slice(), &3u32.to_le_bytes(), &0u64.to_le_bytes()].concat();
+        bytes.extend((self.pairs.len() as u64).to_le_bytes());
+        for (key, kind, value) in &self.pairs {
+            bytes.extend(Self::text(key));
+            bytes.extend(kind.to_le_bytes());
+            bytes.extend(value);
+        }
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        bytes
+    }
+}
+
+/// A sentencepiece vocabulary: unknown, begin, end, then tokens with their scores.
+fn small_sentencepiece(tokens: &[(&str, f32)]) -> Gguf {
+    let special = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0)];
+    let all: Vec<_> = special.iter().chain(tokens).collect();
+    let kinds = (0..all.len()).map(|id| [2, 3, 3].get(id).copied().unwrap_or(1)).collect();
+    Gguf::new("llama")
+        .strings("tokens", all.iter().map(|(t, _)| t.to_string()).collect())
+        .floats("scores", all.iter().map(|(_, s)| *s).collect())
+        .ints("token_type", kinds)
+}
+
+#[test]
+fn sentencepiece_joins_the_best_pair_first() {
+    let tokens = [("▁", -9.0), ("a", -9.0), ("b", -9.0), ("ab", -2.0), ("ba", -1.0), ("aba", -2.0), ("aa", -2.0)];
+    let tokenizer = from_gguf(&small_sentencepiece(&tokens).flag("add_space_prefix", false).bytes()).unwrap();
+    let shown = |text: &str| {
+        let ids = tokenizer.encode(text, false).unwrap();
+        ids.iter().map(|id| tokenizer.token(*id).unwrap()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(shown("aba"), "aba");
+    assert_eq!(shown("abab"), "aba b");
+    // Equal scores: the leftmost pair, whichever token it makes.
+    assert_eq!(shown("aab"), "aa b");
+    assert_eq!(shown("aaa"), "aa a");
+    // Nothing for a character without a token and without bytes, where the file knows no unknown token.
+    assert_eq!(shown("a€b"), "a <unk> <unk> <unk> b");
+    // Without a key, beginning and end are tokens 1 and 2, and the beginning is added.
+    assert_eq!(tokenizer.encode("a", true).unwrap(), [1, 4]);
+    assert_eq!(tokenizer.eos_token_id(), Some(2));
+}
+
+#[test]
+fn pre_tokenizers_of_gguf_files() {
+    let source = parse(fixture!("byte_level/tokenizer.json"));
+    let vocab = source["model"]["vocab"].as_object().unwrap();
+    let mut tokens = vec![String::new(); vocab.len()];
+    vocab.iter().for_each(|(token, id)| tokens[id.as_u64().unwrap() as usize] = token.clone());
+    let merge = |m: &Value| format!("{} {}", m[0].as_str().unwrap(), m[1].as_str().unwrap());
+    let merges: Vec<String> = source["model"]["merges"].as_array().unwrap().iter().map(merge).collect();
+    let load = |pre: &str| {
+        let gguf = Gguf::new("gpt2").strings("tokens", tokens.clone()).strings("merges", merges.clone());
+        from_gguf(&gguf.string("pre", pre).bytes())
+    };
+    let pieces = |pre: &str, text: &str| {
+        let tokenizer = load(pre).unwrap();
+        let ids = tokenizer.encode(text, false).unwrap();
+        ids.iter().map(|id| tokenizer.decode(&[*id], false).unwrap()).collect::<Vec<_>>()
+    };
+    for pre in ["gpt-2", "default", "llama-bpe", "smollm", "qwen2", "deepseek-llm", "deepseek-coder", "falcon"] {
+        let tokenizer = load(pre).unwrap();
+        for (name, text) in texts() {
+            let ids = tokenizer.encode_plain(&text).unwrap();
+            assert_eq!(tokenizer.decode(&ids, false).unwrap(), text, "{pre}: {name}");
+        }
+    }
+    // "2024" and "12345" were learned as they stand in the corpus.
+    assert!(pieces("gpt-2", "2024").len() < 4);
+    assert_eq!(pieces("smollm", "2024").len(), 4);
+    assert_eq!(pieces("qwen2", "2024").len(), 4);
+    assert_eq!(pieces("llama-bpe", "2024").last().map(String::as_str), Some("4"));
+    let (code, message) = code(load("made-up"));
+    assert_eq!(code, "unsupported");
+    assert!(message.contains("made-up"), "{message}");
+}
+
+#[test]
+fn bad_gguf_vocabularies() {
+    let good = || small_sentencepiece(&[("a", -1.0)]);
+    assert!(from_gguf(&good().bytes()).is_ok());
+    let replaced = |name: &str, with: Gguf| {
+        let mut gguf = good();
+        gguf.pairs.retain(|(key, ..)| !key.ends_with(name));
+        gguf.pairs.extend(with.pairs.into_iter().skip(1));
+        from_gguf(&gguf.bytes())
+    };
+    let none = || Gguf::new("");
+    let bad = [
+        replaced("scores", none()),
+        replaced("scores", none().floats("scores", vec![0.0; 3])),
+        replaced("scores", none().floats("scores", vec![f32::NAN; 4])),
+        replaced("token_type", none().ints("token_type", vec![1; 9])),
+        replaced("token_type", none().ints("token_type", vec![1, 99, -1, i32::MAX])),
+        replaced("tokens", none()),
+        replaced("tokens", none().strings("tokens", Vec::new())),
+        replaced("model", none()),
+        replaced("model", none().string("model", "bert")),
+        replaced("model", none().string("model", "gpt2")),
+        replaced("model", none().int("model", 3)),
+        replaced("nothing", none().int("bos_token_id", 4)),
+        replaced("nothing", none().string("eos_token_id", "x")),
+        replaced("nothing", none().string("add_bos_token", "x")),
+    ];
+    for result in bad {
+        let (code, message) = code(result);
+        assert!(matches!(code, "bad_tokenizer" | "unsupported" | "bad_config"), "{code}: {message}");
+    }
+    // A count that the file cannot hold, before anything is made for it.
+    let claim = [8u32.to_le_bytes().to_vec(), 10_000_000u64.to_le_bytes().to_vec()].concat();
+    assert!(matches!(from_gguf(&none().with("tokens", 9, claim).bytes()), Err(Error::BadFile { .. })));
+    // Without types, whatever the ids say is special.
+    assert!(replaced("token_type", none().int("bos_token_id", 1)).unwrap().is_special(1));
+    // 4294967295 says no more than no key at all.
+    assert_eq!(replaced("nothing", none().int("eos_token_id", u32::MAX)).unwrap().eos_token_id(), Some(2));
+}

@@ -1,0 +1,57 @@
+/**
+ * The builds of the engine, which of them this browser can run, and the shape they all share.
+ * A further build is one more entry, best first.
+ */
+
+/** @import { LoadProgress, Parameter, Sequence, Token, NamedBlob } from './protocol.js' */
+
+/**
+ * A one-function WebAssembly module whose body is `i32.const 0; i8x16.splat; i8x16.popcnt`: it validates only where
+ * 128-bit SIMD exists.
+ */
+const SIMD128 = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+]);
+
+/** @typedef {{ name: string, script: string, binary: string, supported: () => boolean }} Artifact */
+
+/** @type {Artifact[]} */
+export const ARTIFACTS = [
+  {
+    name: 'simd128',
+    script: 'engine/simd128/inkling.js',
+    binary: 'engine/simd128/inkling_bg.wasm',
+    supported: () => WebAssembly.validate(SIMD128),
+  },
+];
+
+/** The best build this browser can run, or null. @returns {Artifact | null} */
+export function chooseArtifact() {
+  if (typeof WebAssembly !== 'object' || typeof Worker !== 'function') return null;
+  return ARTIFACTS.find((artifact) => artifact.supported()) ?? null;
+}
+
+/**
+ * @typedef {{ type: 'prefill', done: number, total: number }
+ *         | { type: 'token', sequence: number, id: number, text: string }
+ *         | { type: 'preview', text: string }
+ *         | { type: 'done', sequences: Sequence[], promptTokens: number, reusedTokens: number }} EngineEvent
+ */
+
+/**
+ * @typedef {object} Engine
+ * @property {() => Record<string, any>} info
+ * @property {() => Parameter[]} parameters
+ * @property {(text: string) => Token[]} tokenize
+ * @property {(prompt: string | number[], config: object) => { promptTokens: number, reusedTokens: number }} start
+ * @property {() => EngineEvent} advance  one slice of the prompt, or one token
+ * @property {() => void} cancel
+ */
+
+/**
+ * @typedef {object} EngineModule
+ * @property {(options: { module_or_path: URL }) => Promise<{ memory: WebAssembly.Memory }>} default
+ * @property {{ open: (files: NamedBlob[], onProgress: (loaded: number, total: number) => void) => Engine }} Engine
+ */
+
+/** @typedef {(progress: LoadProgress) => void} Report */

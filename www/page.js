@@ -1,0 +1,354 @@
+/** The page: brings its parts together, and loads models. */
+
+import { chooseArtifact } from './artifacts.js';
+import { load } from './inkling.js';
+import { LANGUAGES, getLanguage, onLanguage, setLanguage, translate } from './i18n.js';
+import { Alternatives } from './alternatives.js';
+import { CowrittenText } from './document.js';
+import { Editor } from './editor.js';
+import { Meters } from './meters.js';
+import { Notices, byId, element } from './notices.js';
+import { Picker, titleOf } from './models.js';
+import { Settings } from './settings.js';
+import { Writer } from './writer.js';
+import { recallInTab, remember, rememberInTab } from './store.js';
+
+/** @import { Model } from './inkling.js' */
+/** @import { Entry } from './models.js' */
+/** @import { From } from './writer.js' */
+
+const SAVE_AFTER = 400;
+const COUNT_AFTER = 500;
+/** A longer text is counted by the next continuation, not at every pause in typing. */
+const MOST_COUNTED = 50_000;
+
+const text = new CowrittenText();
+const area = /** @type {HTMLTextAreaElement} */ (byId('document'));
+const editor = new Editor(area, byId('mirror'), byId('paper'), text);
+const notices = new Notices();
+const meters = new Meters();
+const settings = new Settings();
+const alternatives = new Alternatives();
+const picker = new Picker();
+const writer = new Writer({ text, editor, settings, alternatives, notices, meters });
+
+/** The model in use. @type {{ entry: Entry, model: Model } | null} */
+let loaded = null;
+/** The load under way. @type {AbortController | null} */
+let loading = null;
+/** What to load again after a crash. @type {Entry | null} */
+let lastEntry = null;
+
+// ---- loading ----
+
+/** @param {Entry} entry */
+async function open(entry) {
+  loading?.abort();
+  const mine = new AbortController();
+  loading = mine;
+  writer.stop();
+  notices.clearError();
+  picker.current(entry);
+  notices.status('status.loading', { name: titleOf(entry) });
+  notices.progress(titleOf(entry), { phase: 'download', loadedBytes: 0, totalBytes: null });
+  show();
+  try {
+    const model = await load(entry.source, {
+      signal: mine.signal,
+      onProgress: (progress) => notices.progress(titleOf(entry), progress),
+    });
+    await loaded?.model.dispose();
+    use({ entry, model });
+    notices.status('status.ready');
+  } catch (error) {
+    if (loading !== mine) return;
+    const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
+    const again = { label: /** @type {const} */ ('action.reload'), run: () => void open(entry) };
+    if (code !== 'aborted') notices.error(code, { detail: message, remedies: loaded ? [] : [again] });
+    notices.status(code === 'aborted' && loaded ? 'status.cancelled' : loaded ? 'status.ready' : 'status.noModel');
+    picker.current(loaded?.entry ?? null);
+  } finally {
+    if (loading === mine) {
+      loading = null;
+      notices.hideProgress();
+    }
+    show();
+  }
+}
+
+/** @param {{ entry: Entry, model: Model } | null} next */
+function use(next) {
+  loaded = next;
+  writer.model = next?.model ?? null;
+  writer.lastPartOnly = false;
+  meters.model(next?.model.info ?? null);
+  if (!next) return;
+  lastEntry = next.entry;
+  picker.keep(next.entry);
+  settings.tokenize = async (words) => (await next.model.tokenize(words)).map(({ id }) => id);
+  settings.describe(next.model.parameters);
+  countSoon();
+}
+
+writer.onFatal = (code, detail) => {
+  void loaded?.model.dispose();
+  use(null);
+  notices.status('status.noModel');
+  const entry = lastEntry;
+  notices.error(code, { detail, remedies: entry ? [{ label: 'action.reload', run: () => void open(entry) }] : [] });
+};
+
+async function start() {
+  if (!chooseArtifact()) {
+    document.body.dataset.state = 'unsupported';
+    notices.error('unsupported', { words: 'browser' });
+    notices.status('status.unsupported');
+    return;
+  }
+  try {
+    const entry = await picker.readCatalog();
+    // Somebody may have dropped a model of their own meanwhile.
+    if (entry && !loading && !loaded) await open(entry);
+  } catch (error) {
+    if (loading || loaded) return;
+    notices.error('catalog', { detail: error instanceof Error ? error.message : String(error) });
+    notices.status('status.noModel');
+    show('error');
+  }
+}
+
+// ---- what is possible now ----
+
+/** @param {string} [state] */
+function show(state) {
+  if (document.body.dataset.state === 'unsupported') return;
+  state ??= loading ? 'loading' : writer.writing ? 'generating' : loaded ? 'ready' : 'error';
+  document.body.dataset.state = state;
+  const idle = loaded !== null && !loading && !writer.writing;
+  const focused = document.activeElement;
+  enable('generate', idle);
+  byId('generate').hidden = writer.writing;
+  byId('stop').hidden = !writer.writing;
+  enable('regenerate', idle && text.lastContinuation !== null);
+  enable('undo', !writer.writing && text.canUndo);
+  enable('redo', !writer.writing && text.canRedo);
+  enable('copy', text.text !== '');
+  enable('new', !writer.writing && text.text !== '');
+  byId('examples').hidden = text.text !== '' || writer.writing;
+  showCaretAction();
+  editor.locked = writer.writing;
+  const languages = loaded?.entry.languages ?? [];
+  byId('english-only').hidden = getLanguage() === 'en' || languages.length === 0 || languages.includes(getLanguage());
+  // A button that goes away must not take the keyboard's place in the page with it.
+  if (focused === byId('generate') && writer.writing) byId('stop').focus();
+  if (focused === byId('stop') && !writer.writing) byId('generate').focus();
+}
+
+function showCaretAction() {
+  const earlier = editor.caret < text.text.trimEnd().length && editor.caret > 0;
+  byId('continue').hidden = !(earlier && loaded && !loading && !writer.writing);
+}
+
+/** @param {string} id @param {boolean} possible */
+function enable(id, possible) {
+  /** @type {HTMLButtonElement} */ (byId(id)).disabled = !possible;
+}
+
+// ---- the text ----
+
+let saving = 0;
+let counting = 0;
+
+function changed() {
+  clearTimeout(saving);
+  saving = setTimeout(save, SAVE_AFTER);
+  countSoon();
+  show();
+}
+
+function save() {
+  rememberInTab('document', text.save());
+}
+
+/** Counts the tokens in the text when the person pauses. */
+function countSoon() {
+  clearTimeout(counting);
+  counting = setTimeout(async () => {
+    const model = loaded?.model;
+    if (!model || writer.writing) return;
+    if (text.text.length > MOST_COUNTED) return meters.tokens(null);
+    try {
+      const tokens = await model.tokenize(text.text);
+      if (model === loaded?.model && !writer.writing) meters.tokens(tokens.length);
+    } catch {
+      // A model that is gone, or cannot read the text, says so when asked to write.
+    }
+  }, COUNT_AFTER);
+}
+
+/** @param {'undo' | 'redo'} direction */
+function step(direction) {
+  if (writer.writing) return;
+  const caret = text[direction]();
+  if (caret === null) return;
+  editor.render({ caret });
+  notices.clearError();
+  changed();
+}
+
+/** The person's text becomes `next`, as one step. @param {string} next */
+function replaceText(next) {
+  text.edit(next, next.length, -Infinity);
+  editor.render({ caret: next.length });
+  writer.lastPartOnly = false;
+  alternatives.close();
+  notices.clearError();
+  changed();
+  area.focus();
+}
+
+async function copy() {
+  try {
+    // Missing where the page does not come over https.
+    await navigator.clipboard.writeText(text.text);
+    notices.status('status.copied');
+  } catch {
+    area.focus();
+    area.select();
+    notices.status(document.execCommand('copy') ? 'status.copied' : 'status.copyFailed');
+  }
+}
+
+/** Not while another model is on its way, which would take this one's place in mid-sentence. @param {From} from */
+function write(from) {
+  if (loaded && !loading) void writer.write(from);
+}
+
+// ---- connections ----
+
+/** @type {[string, () => void][]} */
+const BUTTONS = [
+  ['generate', () => write('end')],
+  ['continue', () => write('caret')],
+  ['regenerate', () => write('again')],
+  ['stop', () => writer.stop()],
+  ['undo', () => step('undo')],
+  ['redo', () => step('redo')],
+  ['copy', () => void copy()],
+  ['new', () => (replaceText(''), notices.status('status.cleared'))],
+  ['cancel', () => loading?.abort()],
+];
+for (const [id, run] of BUTTONS) byId(id).addEventListener('click', run);
+
+for (const example of document.querySelectorAll('.example')) {
+  example.addEventListener('click', () => replaceText(example.textContent ?? ''));
+}
+
+addEventListener('keydown', (event) => {
+  const command = event.ctrlKey || event.metaKey;
+  if (event.isComposing) return;
+  if (event.key === 'Escape') {
+    const menu = /** @type {HTMLDetailsElement} */ (byId('open'));
+    if (writer.writing) writer.stop();
+    else if (menu.open) menu.open = false;
+    else if (byId('settings').classList.contains('sheet-open')) closeSettings();
+    else return;
+  } else if (command && event.key === 'Enter') {
+    write(event.shiftKey ? 'caret' : 'end');
+  } else if (command && event.target === area && event.key.toLowerCase() === 'z') {
+    step(event.shiftKey ? 'redo' : 'undo');
+  } else if (command && event.target === area && event.key.toLowerCase() === 'y') {
+    step('redo');
+  } else {
+    return;
+  }
+  event.preventDefault();
+});
+// Undo from a menu or a gesture is the browser's own, which knows nothing of the model's part.
+area.addEventListener('beforeinput', (event) => {
+  if (event.inputType !== 'historyUndo' && event.inputType !== 'historyRedo') return;
+  event.preventDefault();
+  step(event.inputType === 'historyUndo' ? 'undo' : 'redo');
+});
+document.addEventListener('selectionchange', showCaretAction);
+document.addEventListener('click', ({ target }) => {
+  const menu = /** @type {HTMLDetailsElement} */ (byId('open'));
+  if (menu.open && target instanceof Node && !menu.contains(target)) menu.open = false;
+});
+// The whole sheet is for writing, also below the last line.
+byId('paper').addEventListener('click', (event) => {
+  if (event.target === byId('paper') || event.target === byId('sheet')) area.focus();
+});
+
+editor.onEdit = changed;
+writer.onChange = (writing) => {
+  show();
+  if (!writing) {
+    clearTimeout(saving);
+    saving = setTimeout(save, 0);
+    countSoon();
+  }
+};
+alternatives.onChoose = (words) => {
+  writer.choose(words);
+  changed();
+};
+picker.onPick = (entry) => void open(entry);
+addEventListener('pagehide', save);
+
+// ---- look and language ----
+
+const theme = /** @type {HTMLSelectElement} */ (byId('theme'));
+theme.value = document.documentElement.dataset.choice ?? 'auto';
+theme.addEventListener('change', () => {
+  document.documentElement.dataset.choice = theme.value;
+  dispatchEvent(new Event('inkling:theme'));
+  remember('theme', theme.value);
+});
+
+const language = /** @type {HTMLSelectElement} */ (byId('language'));
+for (const [code, { name, locale }] of Object.entries(LANGUAGES)) {
+  language.append(Object.assign(element('option', name), { value: code, lang: locale }));
+}
+language.value = getLanguage();
+language.addEventListener('change', () => setLanguage(language.value));
+onLanguage(() => {
+  notices.repeat();
+  meters.show();
+  show();
+});
+
+const narrow = matchMedia('(max-width: 46rem)');
+
+/** On a wide screen the settings stand beside the text, on a narrow one they cover everything. @param {boolean} open */
+function toggleSettings(open) {
+  const cover = open && narrow.matches;
+  byId('settings').classList.toggle('sheet-open', cover);
+  byId('settings').classList.toggle('closed', !open && !narrow.matches);
+  byId('settings-toggle').setAttribute('aria-expanded', String(open));
+  for (const covered of document.querySelectorAll('header, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
+}
+byId('settings-toggle').addEventListener('click', () => {
+  toggleSettings(byId('settings-toggle').getAttribute('aria-expanded') !== 'true');
+  if (narrow.matches) byId('settings-close').focus();
+});
+function closeSettings() {
+  toggleSettings(false);
+  byId('settings-toggle').focus();
+}
+byId('settings-close').addEventListener('click', closeSettings);
+narrow.addEventListener('change', () => toggleSettings(!narrow.matches));
+toggleSettings(!narrow.matches);
+
+const apple = /Mac|iP(hone|ad|od)/.test(navigator.platform);
+byId('generate-key').textContent = apple ? '⌘⏎' : 'Ctrl ⏎';
+byId('generate').setAttribute('aria-keyshortcuts', apple ? 'Meta+Enter' : 'Control+Enter');
+
+text.restore(recallInTab('document'));
+translate();
+notices.status('status.starting');
+editor.render();
+editor.toEnd();
+show('loading');
+if (matchMedia('(pointer: fine)').matches) area.focus({ preventScroll: true });
+await start();

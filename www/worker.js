@@ -1,0 +1,197 @@
+/**
+ * The worker: opens one model, then answers requests. It alone imports the WebAssembly module. Generation is pumped one
+ * unit at a time, and between two units the worker listens, so that a stop takes effect within one token.
+ */
+
+import { ARTIFACTS } from './artifacts.js';
+import { collect } from './sources.js';
+
+/** @import { FromWorker, ToWorker, Stats, StreamedEvent, OpenResult, GenerateResult } from './protocol.js' */
+/** @import { Engine, EngineEvent, EngineModule } from './artifacts.js' */
+
+/** @type {Engine | null} */
+let engine = null;
+/** @type {WebAssembly.Memory | null} */
+let memory = null;
+/** Requests being answered. @type {Set<number>} */
+const running = new Set();
+/** Of these, the ones that are to stop. @type {Set<number>} */
+const stopping = new Set();
+
+/** @param {FromWorker} message */
+const post = (message) => self.postMessage(message);
+const memoryBytes = () => memory?.buffer.byteLength ?? 0;
+
+self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
+  const { request } = data;
+  if (data.type === 'stop') {
+    // A stop may cross the last message of its request on the way.
+    if (running.has(request)) stopping.add(request);
+    return;
+  }
+  running.add(request);
+  try {
+    const result = await answer(data);
+    post(result === null ? { type: 'aborted', request } : { type: 'done', request, result });
+  } catch (error) {
+    post({ type: 'error', request, ...describe(error) });
+  } finally {
+    running.delete(request);
+    stopping.delete(request);
+  }
+};
+
+/** @param {Exclude<ToWorker, { type: 'stop' }>} message */
+async function answer(message) {
+  if (message.type === 'open') return open(message);
+  if (!engine) throw Object.assign(new Error('expected an open model, found none'), { code: 'engine' });
+  if (message.type === 'tokenize') return engine.tokenize(message.text);
+  return generate(engine, message);
+}
+
+/** @param {Extract<ToWorker, { type: 'open' }>} message @returns {Promise<OpenResult>} */
+async function open({ request, source, artifact, threads }) {
+  const build = ARTIFACTS.find(({ name }) => name === artifact);
+  if (!build) throw Object.assign(new Error(`expected a known build of the engine, found ${artifact}`), { code: 'engine' });
+  // The engine and the model's bytes travel together.
+  const [module, files] = await Promise.all([
+    start(build),
+    collect(source, (progress) => post({ type: 'progress', request, progress })),
+  ]);
+  engine = module.Engine.open(files, (loadedBytes, totalBytes) =>
+    post({ type: 'progress', request, progress: { phase: 'open', loadedBytes, totalBytes } }),
+  );
+  const info = /** @type {any} */ ({ ...engine.info(), artifact, threads, memoryBytes: memoryBytes() });
+  return { info, parameters: engine.parameters() };
+}
+
+/** @param {import('./artifacts.js').Artifact} build @returns {Promise<EngineModule>} */
+async function start(build) {
+  try {
+    /** @type {EngineModule} */
+    const module = await import(new URL(build.script, import.meta.url).href);
+    const exports = await module.default({ module_or_path: new URL(build.binary, import.meta.url) });
+    memory = exports.memory;
+    return module;
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
+    // The browser could run it but does not accept it, or it is not there.
+    const code = error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError ? 'unsupported' : 'io';
+    const found = error instanceof Error ? error.message : String(error);
+    throw Object.assign(new Error(`expected the engine at ${build.binary}, found: ${found}`), { code });
+  }
+}
+
+/** @param {Engine} engine @param {Extract<ToWorker, { type: 'generate' }>} message @returns {Promise<GenerateResult | null>} */
+async function generate(engine, { request, prompt, config }) {
+  // Tokenizing a long prompt takes a while: a stop that came before it must not wait for it.
+  await turn();
+  if (stopping.has(request)) return null;
+  const meter = new Meter(engine.start(prompt, config));
+  let streamed = 0;
+  for (;;) {
+    await turn();
+    if (stopping.has(request)) {
+      engine.cancel();
+      return null;
+    }
+    const began = performance.now();
+    const event = engine.advance();
+    const stats = meter.add(event, performance.now() - began);
+    if (event.type === 'done') {
+      return { sequences: event.sequences, text: event.sequences[0]?.text.slice(streamed) ?? '', stats };
+    }
+    if (event.type === 'token' && event.sequence === 0) streamed += event.text.length;
+    post({ type: 'event', request, event: streamedEvent(event, stats) });
+  }
+}
+
+/** @param {Exclude<EngineEvent, { type: 'done' }>} event @param {Stats} stats @returns {StreamedEvent} */
+function streamedEvent(event, stats) {
+  switch (event.type) {
+    case 'prefill':
+      return { type: 'prefill', text: '', done: event.done, total: event.total, stats };
+    case 'token':
+      return { type: 'token', text: event.text, sequence: event.sequence, id: event.id, stats };
+    case 'preview':
+      return { type: 'preview', text: '', preview: event.text, stats };
+  }
+}
+
+/** Tokens and the time the engine took for them, prompt and new ones apart. */
+class Meter {
+  /** @param {{ promptTokens: number, reusedTokens: number }} started */
+  constructor({ promptTokens, reusedTokens }) {
+    this.promptTokens = promptTokens;
+    this.reusedTokens = reusedTokens;
+    this.prefillTime = 0;
+    this.prefillTokens = 0;
+    this.decodeTime = 0;
+    /** New tokens of each sequence. @type {number[]} */
+    this.lengths = [0];
+  }
+
+  /** @param {EngineEvent} event @param {number} time  in milliseconds @returns {Stats} */
+  add(event, time) {
+    if (event.type === 'prefill') {
+      this.prefillTime += time;
+      this.prefillTokens = Math.max(this.prefillTokens, event.done - (event.total - this.total()));
+    } else {
+      this.decodeTime += time;
+      if (event.type === 'token') this.lengths[event.sequence] = (this.lengths[event.sequence] ?? 0) + 1;
+      // Beams show no single tokens: one preview is one step of all beams.
+      if (event.type === 'preview') this.lengths[0] = (this.lengths[0] ?? 0) + 1;
+      if (event.type === 'done') this.lengths = event.sequences.map(({ ids }) => ids.length);
+    }
+    const newTokens = this.lengths.reduce((sum, length) => sum + length, 0);
+    return {
+      promptTokens: this.promptTokens,
+      reusedTokens: this.reusedTokens,
+      newTokens,
+      contextTokens: this.promptTokens + Math.max(...this.lengths),
+      prefillTokensPerSecond: rate(this.prefillTokens, this.prefillTime),
+      decodeTokensPerSecond: rate(newTokens, this.decodeTime),
+      memoryBytes: memoryBytes(),
+    };
+  }
+
+  /** Prompt tokens that have to be computed. */
+  total() {
+    return this.promptTokens - this.reusedTokens;
+  }
+}
+
+/** @param {number} tokens @param {number} milliseconds */
+const rate = (tokens, milliseconds) => (tokens > 0 && milliseconds > 0 ? (tokens * 1000) / milliseconds : null);
+
+// A message to oneself is the cheapest way to let other messages in: a timer waits 4 ms, and the browser's scheduler
+// can starve the stop.
+const hop = new MessageChannel();
+/** @type {(() => void) | null} */
+let resume = null;
+hop.port1.onmessage = () => resume?.();
+
+/** Lets waiting messages be handled. Only the generation in progress waits here. @returns {Promise<void>} */
+function turn() {
+  return new Promise((resolve) => {
+    resume = resolve;
+    hop.port2.postMessage(null);
+  });
+}
+
+/** @param {unknown} error @returns {{ code: string, message: string, fatal: boolean }} */
+function describe(error) {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof WebAssembly.RuntimeError) {
+    // After a trap the engine's memory is in an unknown state. A failed allocation ends in a trap too: it is told from
+    // others by what it says, or by a memory that has grown close to its 4 GiB limit.
+    const full = /out of memory|allocation/i.test(message) || memoryBytes() > 3.5 * 2 ** 30;
+    return { code: full ? 'out_of_memory' : 'crashed', message, fatal: true };
+  }
+  if (error instanceof RangeError && /memory|allocat/i.test(message)) {
+    return { code: 'out_of_memory', message, fatal: true };
+  }
+  const code = /** @type {{ code?: unknown }} */ (error)?.code;
+  if (code === 'out_of_memory') return { code, message, fatal: true };
+  return { code: typeof code === 'string' ? code : 'engine', message, fatal: false };
+}

@@ -1,0 +1,192 @@
+/** Writing with the model: continue, from the caret, try again, stop, and what became of it. */
+
+/** @import { Model } from './inkling.js' */
+/** @import { GenerationConfig, Sequence, Stats } from './protocol.js' */
+/** @import { CowrittenText } from './document.js' */
+/** @import { Editor } from './editor.js' */
+/** @import { Settings } from './settings.js' */
+/** @import { Alternatives } from './alternatives.js' */
+/** @import { Notices } from './notices.js' */
+/** @import { Meters } from './meters.js' */
+
+/** `end`: go on at the end; `caret`: from the caret; `again`: the last continuation anew. @typedef {'end' | 'caret' | 'again'} From */
+
+/** Characters a token never exceeds on average: how far back to look for the last part of a text. */
+const LONGEST_TOKENS = 12;
+/** What a screen reader is given at once. */
+const MOST_ANNOUNCED = 1000;
+/** Errors after which the engine is gone. */
+const FATAL = ['crashed', 'out_of_memory', 'disposed'];
+
+export class Writer {
+  /** Writing has begun or ended. @type {(writing: boolean) => void} */ onChange = () => {};
+  /** The engine is gone. @type {(code: string, detail: string) => void} */ onFatal = () => {};
+  /** @type {Model | null} */ model = null;
+  /** Where the person accepted that the model sees only the end of a long text. */ lastPartOnly = false;
+  /** @type {AbortController | null} */ #running = null;
+  /** Where the alternatives belong, and what stood around it. @type {{ at: number, before: string, after: string } | null} */
+  #place = null;
+
+  /**
+   * @param {{ text: CowrittenText, editor: Editor, settings: Settings, alternatives: Alternatives, notices: Notices,
+   *           meters: Meters }} parts
+   */
+  constructor(parts) {
+    this.parts = parts;
+  }
+
+  get writing() {
+    return this.#running !== null;
+  }
+
+  stop() {
+    this.#running?.abort();
+  }
+
+  /** @param {From} from */
+  async write(from) {
+    const { text, editor, settings, alternatives, notices } = this.parts;
+    const model = this.model;
+    if (!model || this.#running) return;
+    const again = text.lastContinuation;
+    if (from === 'again' && !again) return;
+    const at = from === 'again' && again ? again.start : from === 'caret' ? editor.caret : text.text.length;
+    const running = new AbortController();
+    this.#running = running;
+    notices.clearError();
+    notices.status('status.reading');
+    alternatives.close();
+    this.onChange(true);
+    const aside = from === 'caret' && text.text.slice(at).trim() !== '';
+    const state = { stats: /** @type {Stats | null} */ (null), many: 1 };
+    try {
+      const before = text.text.slice(0, at);
+      const config = await settings.config();
+      const prompt = this.lastPartOnly ? await lastPart(model, before, settings.value('max_new_tokens')) : before;
+      const sequences = await this.#follow(model, prompt, at, { ...config, signal: running.signal }, state);
+      this.#end(sequences, state, at, aside);
+    } catch (error) {
+      this.#fail(error, state);
+    } finally {
+      text.finish();
+      this.#running = null;
+      this.onChange(false);
+      editor.render({ follow: true, caret: text.lastContinuation ? text.text.length : undefined });
+    }
+  }
+
+  /** Shows what arrives until the end. @param {Model} model @param {string} prompt @param {number} at @param {GenerationConfig & { signal: AbortSignal }} config @param {{ stats: Stats | null, many: number }} state @returns {Promise<Sequence[]>} */
+  async #follow(model, prompt, at, config, state) {
+    const { text, editor, settings, alternatives, notices, meters } = this.parts;
+    const many = Number(settings.value('num_return_sequences') ?? 1);
+    state.many = many;
+    /** @type {Sequence[]} */
+    let sequences = [];
+    let begun = false;
+    const begin = () => {
+      if (begun) return;
+      begun = true;
+      notices.status('status.generating');
+      if (many > 1) {
+        this.#place = { at, before: text.text.slice(0, at), after: text.text.slice(at) };
+        alternatives.open(many, Number(settings.value('num_beams') ?? 1) > 1);
+      } else {
+        text.begin(at, performance.now());
+      }
+    };
+    for await (const event of model.generate(prompt, config)) {
+      state.stats = event.stats;
+      meters.stats(event.stats);
+      if (event.type === 'prefill') continue;
+      begin();
+      if (event.type === 'token') {
+        if (many > 1) alternatives.append(event.sequence, event.text);
+        else text.append(event.text);
+      } else if (event.type === 'preview') {
+        if (many > 1) alternatives.preview(event.preview);
+        else text.revise(event.preview);
+      } else {
+        sequences = event.sequences;
+        if (many > 1) alternatives.finish(sequences);
+        else text.revise(sequences[0]?.text ?? '');
+      }
+      if (many === 1) editor.renderSoon();
+    }
+    return sequences;
+  }
+
+  /** @param {Sequence[]} sequences @param {{ stats: Stats | null, many: number }} state @param {number} at @param {boolean} aside */
+  #end(sequences, { stats, many }, at, aside) {
+    const { text, notices } = this.parts;
+    const count = stats?.newTokens ?? 0;
+    const reason = sequences[0]?.finishReason ?? 'length';
+    if (many > 1) {
+      notices.status('status.choose', { count: sequences.length });
+      return;
+    }
+    notices.status(`status.done.${reason}`, { count });
+    if (reason === 'context') this.#contextFull();
+    else if (aside) notices.status('status.aside');
+    notices.announce('announce.done', { text: text.text.slice(at, at + MOST_ANNOUNCED) });
+  }
+
+  /** @param {unknown} error @param {{ stats: Stats | null }} state */
+  #fail(error, { stats }) {
+    const { alternatives, notices } = this.parts;
+    alternatives.finish();
+    const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
+    if (code === 'aborted') return notices.status('status.stopped', { count: stats?.newTokens ?? 0 });
+    if (FATAL.includes(code)) return this.onFatal(code, message);
+    notices.status('status.ready');
+    if (code === 'context_full') return this.#contextFull();
+    if (code === 'empty_prompt') return notices.error(code);
+    return notices.error(code, { detail: message });
+  }
+
+  #contextFull() {
+    const { notices } = this.parts;
+    notices.status('status.done.context');
+    if (this.lastPartOnly) return;
+    const slide = () => {
+      this.lastPartOnly = true;
+      void this.write('end');
+    };
+    const limit = this.model?.info.contextLength ?? 0;
+    notices.error('context_full', { values: { limit }, remedies: [{ label: 'action.slide', run: slide }] });
+  }
+
+  /** Puts an alternative in the text, in place of the one that was chosen before. @param {string} words */
+  choose(words) {
+    const { text, editor, notices } = this.parts;
+    const place = this.#place;
+    if (this.#running || !place) return;
+    // If the person has written meanwhile, an alternative goes to the end like any continuation.
+    const same = text.text === place.before + place.after;
+    text.begin(same ? place.at : text.text.length, performance.now());
+    text.append(words);
+    text.finish();
+    if (same) place.after = text.text.slice(place.at);
+    editor.render();
+    editor.toEnd();
+    notices.status('status.ready');
+    notices.announce('announce.done', { text: words.slice(0, MOST_ANNOUNCED) });
+    this.onChange(false);
+  }
+}
+
+/**
+ * The last part of a text that leaves the model room for what it is to write, beginning with a word. At least a quarter
+ * of the context is always the text's.
+ * @param {Model} model @param {string} text @param {unknown} wanted  new tokens
+ */
+async function lastPart(model, text, wanted) {
+  const limit = model.info.contextLength;
+  const room = Math.max(Math.floor(limit / 4), limit - 1 - (Number(wanted) || Math.floor(limit / 2)));
+  const tail = text.slice(-room * LONGEST_TOKENS);
+  const tokens = await model.tokenize(tail);
+  const first = tokens.at(-room);
+  if (tokens.length <= room || !first) return tail;
+  const part = tail.slice(first.start);
+  const space = part.search(/\s/);
+  return space >= 0 && space < 40 ? part.slice(space + 1) : part;
+}

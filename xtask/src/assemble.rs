@@ -1,0 +1,80 @@
+//! `cargo xtask assemble`: the part of the site that Trunk has no words for. Trunk's hook calls it while `dist/` is
+//! still being staged, so a failure here leaves the last good `dist/` alone.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::engine::ARTIFACTS;
+use crate::process;
+use crate::tools::{Toolbox, WASM_BINDGEN, WASM_OPT};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder to put them in; Trunk says it
+    #[arg(long, env = "TRUNK_STAGING_DIR")]
+    staging: PathBuf,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let tools = Toolbox::with(&[WASM_BINDGEN, WASM_OPT])?;
+    let target = process::target_dir()?;
+    for artifact in ARTIFACTS {
+        let built = artifact.build(&tools, &target)?;
+        let place = args.staging.join("engine").join(artifact.name);
+        copy(&built, &place, &|name| name != "stamp")?;
+    }
+    copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
+    clean(&args.staging.join("index.html"))
+}
+
+/// Takes out of the page the lines that are only for Trunk, and that Trunk leaves in.
+fn clean(page: &Path) -> Result<()> {
+    let html = fs::read_to_string(page).with_context(|| format!("reading {}", page.display()))?;
+    let kept: String = html.split_inclusive('\n').filter(|line| !is_for_trunk(line)).collect();
+    fs::write(page, kept).with_context(|| format!("writing {}", page.display()))
+}
+
+fn is_for_trunk(line: &str) -> bool {
+    line.contains("data-trunk-skip") || line.contains("<!-- For Trunk")
+}
+
+/// Whether a file of models/ belongs on the site: the recipes that made a model do not.
+fn is_published(name: &str) -> bool {
+    !(name.ends_with(".py") || name.ends_with(".toml") || name.starts_with(['.', '_']))
+}
+
+/// Copies a folder with all it holds, but for the names that `wanted` turns down.
+fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("making the folder {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("reading the folder {}", from.display()))? {
+        let entry = entry.with_context(|| format!("reading the folder {}", from.display()))?;
+        let name = entry.file_name();
+        if !wanted(&name.to_string_lossy()) {
+            continue;
+        }
+        let (source, copied) = (entry.path(), to.join(&name));
+        if source.is_dir() {
+            copy(&source, &copied, wanted)?;
+        } else {
+            fs::copy(&source, &copied)
+                .with_context(|| format!("copying {} to {}", source.display(), copied.display()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_stay_at_home() {
+        for kept in ["config.json", "model.safetensors", "README.md", "stories"] {
+            assert!(is_published(kept), "{kept}");
+        }
+        for left in ["train.py", "recipe.toml", ".DS_Store", "__pycache__"] {
+            assert!(!is_published(left), "{left}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `cargo xtask build`: leaves `dist/`, plain files with relative addresses, assembled by Trunk.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process;
+use crate::tools::{self, Toolbox};
+
+#[derive(clap::Args, Default)]
+pub struct Args {
+    /// The path the site will have on its host. The page's addresses are relative and do without; Trunk puts this in
+    /// front of any address of its own
+    #[arg(long, value_name = "/SUB/", value_parser = base_path)]
+    base_path: Option<String>,
+}
+
+fn base_path(path: &str) -> Result<String, String> {
+    match path.starts_with('/') && path.ends_with('/') {
+        true => Ok(path.to_string()),
+        false => Err("expected a path such as /sub/, with a slash at both ends".to_string()),
+    }
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let dist = site(&args)?;
+    let (files, bytes) = size(&dist).context("measuring dist/")?;
+    println!("{} is ready: {files} files, {:.1} MB", dist.display(), bytes as f64 / 1e6);
+    Ok(())
+}
+
+/// Builds the site; the folder it is in.
+pub fn site(args: &Args) -> Result<PathBuf> {
+    let tools = Toolbox::with(&tools::FOR_BUILD)?;
+    let mut trunk = tools.command("trunk");
+    trunk.args(["build", "--release", "--offline=true", "--skip-version-check"]);
+    // Trunk takes NO_COLOR for a boolean, and stops at the usual NO_COLOR=1.
+    trunk.env_remove("NO_COLOR");
+    if let Some(path) = &args.base_path {
+        trunk.args(["--public-url", path]);
+    }
+    process::run(&mut trunk)?;
+    Ok(process::root().join("dist"))
+}
+
+/// How many files a folder holds, and their bytes.
+fn size(folder: &Path) -> std::io::Result<(usize, u64)> {
+    let mut total = (0, 0);
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (files, bytes) = match entry.file_type()?.is_dir() {
+            true => size(&entry.path())?,
+            false => (1, entry.metadata()?.len()),
+        };
+        total = (total.0 + files, total.1 + bytes);
+    }
+    Ok(total)
+}

@@ -1,0 +1,132 @@
+//! The engine as wasm: the list of artifacts, and how each comes from the root crate.
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::tools::Toolbox;
+
+/// One build of the engine. The page chooses among them by what the browser can do.
+pub struct Artifact {
+    /// Its folder under `dist/engine/`.
+    pub name: &'static str,
+    /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
+    rustflags: &'static [&'static str],
+    /// Features wasm-opt must allow besides those every artifact has.
+    wasm_opt: &'static [&'static str],
+}
+
+/// Every artifact of the site; the first needs least of a browser.
+pub const ARTIFACTS: &[Artifact] = &[Artifact { name: "simd128", rustflags: &[], wasm_opt: &[] }];
+
+/// What wasm-opt does to every artifact. The features are what rustc turns on for wasm32, and simd.
+const WASM_OPT: &[&str] = &[
+    "-O3",
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+impl Artifact {
+    /// Builds `inkling.js` and `inkling_bg.wasm`; the folder they are in. What comes after cargo is done again only when
+    /// cargo's output, a tool or an option has changed.
+    pub fn build(&self, tools: &Toolbox, target: &Path) -> Result<PathBuf> {
+        let wasm = self.compile(target)?;
+        let folder = target.join("engine").join(self.name);
+        let (script, module) = (folder.join("inkling.js"), folder.join("inkling_bg.wasm"));
+        let mut bindgen = tools.command("wasm-bindgen");
+        bindgen.args(["--target", "web", "--no-typescript", "--out-name", "inkling", "--out-dir"]);
+        bindgen.arg(&folder).arg(&wasm);
+        let mut optimize = tools.command("wasm-opt");
+        optimize.args(WASM_OPT).args(self.wasm_opt).arg(&module).arg("-o").arg(&module);
+
+        let stamp = folder.join("stamp");
+        let made_from = fingerprint(&wasm, &[&bindgen, &optimize])?;
+        let made = fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from);
+        if made && script.is_file() && module.is_file() {
+            return Ok(folder);
+        }
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
+        println!("Binding and optimizing the engine ({})", self.name);
+        process::run(&mut bindgen)?;
+        process::run(&mut optimize)?;
+        fs::write(&stamp, made_from).with_context(|| format!("writing {}", stamp.display()))?;
+        Ok(folder)
+    }
+
+    /// Compiles the root crate; the wasm file cargo names.
+    fn compile(&self, target: &Path) -> Result<PathBuf> {
+        let mut command = process::cargo();
+        command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
+        command.args(["--message-format", "json-render-diagnostics"]);
+        if !self.rustflags.is_empty() {
+            let flags = serde_json::json!(self.rustflags);
+            command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
+            // Else artifacts would take turns in one folder, each build undoing the last.
+            command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
+        }
+        println!("Compiling the engine ({})", self.name);
+        let shown = process::shown(&command);
+        let built = command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start `{shown}`"))?;
+        if !built.status.success() {
+            bail!("`{shown}` failed ({})", built.status);
+        }
+        let messages = String::from_utf8_lossy(&built.stdout);
+        wasm_file(&messages).with_context(|| format!("`{shown}` produced no .wasm file for inkling"))
+    }
+}
+
+/// The wasm file of the root crate among cargo's messages, one JSON object a line.
+fn wasm_file(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let ours =
+        |message: &serde_json::Value| message.pointer("/target/name").and_then(|name| name.as_str()) == Some("inkling");
+    messages.filter(ours).find_map(|message| {
+        let files = message.get("filenames")?.as_array()?;
+        let file = files.iter().filter_map(|file| file.as_str()).find(|file| file.ends_with(".wasm"))?;
+        Some(PathBuf::from(file))
+    })
+}
+
+/// What an artifact was made from: the compiled module, and the commands with the tools (their versions are in their
+/// paths or they are the system's own).
+fn fingerprint(wasm: &Path, commands: &[&Command]) -> Result<String> {
+    let bytes = fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let commands = commands.iter().map(|command| process::shown(command)).collect::<Vec<_>>();
+    Ok(format!("{:016x}\n{}\n", hasher.finish(), commands.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wasm_file_is_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"other"},"filenames":["/t/other.wasm"]}
+not json
+{"reason":"compiler-artifact","target":{"name":"inkling"},"filenames":["/t/libinkling.rlib","/t/inkling.wasm"]}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(wasm_file(messages), Some(PathBuf::from("/t/inkling.wasm")));
+        assert_eq!(wasm_file(""), None);
+    }
+
+    #[test]
+    fn artifacts_have_names_of_their_own() {
+        let mut names: Vec<_> = ARTIFACTS.iter().map(|artifact| artifact.name).collect();
+        names.dedup();
+        assert_eq!(names.len(), ARTIFACTS.len());
+    }
+}

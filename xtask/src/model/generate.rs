@@ -1,0 +1,85 @@
+//! `cargo xtask generate`: continue a prompt.
+
+use super::parameters::Parameters;
+use anyhow::Result;
+use inkling::generate::{Event, Generation};
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
+    #[arg(long)]
+    model: PathBuf,
+    /// The text to continue
+    #[arg(long, allow_hyphen_values = true)]
+    prompt: String,
+    /// Print one JSON object instead of the text as it comes
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    parameters: Parameters,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let mut engine = super::open(&args.model)?;
+    let mut config = args.parameters.over(engine.defaults())?;
+    let seed = *config.seed.get_or_insert_with(clock);
+    let prompt_ids = engine.encode_prompt(&args.prompt)?;
+    let mut generation = Generation::start(&mut engine, prompt_ids.clone(), config)?;
+
+    let began = Instant::now();
+    let mut prefill = Duration::ZERO;
+    let mut out = std::io::stdout().lock();
+    if !args.json {
+        write!(out, "{}", args.prompt)?;
+    }
+    let sequences = loop {
+        match generation.advance(&mut engine, usize::MAX)? {
+            Event::Prefill { .. } => prefill = began.elapsed(),
+            Event::Token { sequence: 0, text, .. } if !args.json => {
+                write!(out, "{text}")?;
+                out.flush()?;
+            }
+            Event::Token { .. } | Event::Preview { .. } => {}
+            Event::Done { sequences, .. } => break sequences,
+        }
+    };
+    let decode = began.elapsed() - prefill;
+    let first = &sequences[0];
+    if !args.json {
+        // Beams are known only now; of several sampled sequences only the first was shown.
+        let unseen = if first.score.is_some() { &sequences[..] } else { &sequences[1..] };
+        for (i, sequence) in unseen.iter().enumerate() {
+            write!(out, "{}{}", if i == 0 && first.score.is_some() { "" } else { "\n---\n" }, sequence.text)?;
+        }
+        writeln!(out)?;
+        return Ok(());
+    }
+    // The first token's logits come out of the prefill.
+    let decoded = sequences.iter().map(|s| s.ids.len().saturating_sub(1)).sum::<usize>();
+    let report = json!({
+        "prompt_ids": prompt_ids,
+        "ids": first.ids,
+        "text": first.text,
+        "finish_reason": first.finish_reason,
+        "sequences": sequences,
+        "seed": seed,
+        "prefill_tokens_per_second": rate(prompt_ids.len(), prefill),
+        "decode_tokens_per_second": rate(decoded, decode),
+    });
+    writeln!(out, "{report}")?;
+    Ok(())
+}
+
+fn rate(tokens: usize, time: Duration) -> f64 {
+    tokens as f64 / time.as_secs_f64().max(1e-9)
+}
+
+/// A seed for a call that gives none.
+fn clock() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos())
+}

@@ -1,0 +1,43 @@
+//! `cargo xtask logits`: what the model says of the next token.
+
+use anyhow::Result;
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+#[group(skip)]
+pub struct Args {
+    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
+    #[arg(long)]
+    model: PathBuf,
+    /// The text before the token
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "ids", conflicts_with = "ids")]
+    prompt: Option<String>,
+    /// The same as token ids
+    #[arg(long, value_delimiter = ',')]
+    ids: Option<Vec<u32>>,
+    /// Print {"ids","logits"} instead of the ten likeliest tokens
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let mut engine = super::open(&args.model)?;
+    let ids = match args.ids {
+        Some(ids) => ids,
+        None => engine.encode_prompt(&args.prompt.unwrap_or_default())?,
+    };
+    let logits = engine.logits(&ids)?;
+    if args.json {
+        println!("{}", json!({ "ids": ids, "logits": logits }));
+        return Ok(());
+    }
+    let probabilities = inkling::sample::softmax(&logits)?;
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+    for id in order.into_iter().take(10) {
+        let token = engine.tokenizer().token(id as u32).unwrap_or_default();
+        println!("{id:>6}  {:>6.2} %  {:>8.3}  {token:?}", probabilities[id] * 100.0, logits[id]);
+    }
+    Ok(())
+}
