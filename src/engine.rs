@@ -96,11 +96,7 @@ impl Engine {
         Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256 })
     }
 
-    fn assemble(
-        decoder: Box<dyn Decoder>,
-        tokenizer: Tokenizer,
-        origin: Origin,
-    ) -> Result<Self> {
+    fn assemble(decoder: Box<dyn Decoder>, tokenizer: Tokenizer, origin: Origin) -> Result<Self> {
         let Origin { defaults, bos, name, sha256 } = origin;
         let vocab_size = decoder.spec().vocab_size;
         if let Some(id) = tokenizer.largest_id().filter(|&id| id as usize >= vocab_size) {

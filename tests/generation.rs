@@ -92,8 +92,7 @@ fn activations_are_those_of_transformers() {
     let x = numbers(&cases["x"]);
     let x = candle_core::Tensor::from_vec(x.clone(), x.len(), &candle_core::Device::Cpu).unwrap();
     for (name, wanted) in cases["y"].as_object().unwrap() {
-        let found: Vec<f32> =
-            Activation::parse("hidden_act", name).unwrap().forward(&x).unwrap().to_vec1().unwrap();
+        let found: Vec<f32> = Activation::parse("hidden_act", name).unwrap().forward(&x).unwrap().to_vec1().unwrap();
         for (found, wanted) in found.iter().zip(numbers(wanted)) {
             assert!((found - wanted).abs() < 1e-5 * wanted.abs().max(1.0), "{name}: expected {wanted}, found {found}");
         }
@@ -169,7 +168,10 @@ fn a_full_context_ends_the_text_with_that_reason() {
     let longer: Vec<u32> = (0..context as u32 + 1).map(|_| 5).collect();
     assert!(matches!(generate(&mut engine, &longer, &settings), Err(Error::ContextFull { .. })));
     // The engine is as usable as before.
-    assert_eq!(generate(&mut engine, &[5, 6], &json!({ "max_new_tokens": 3, "eos_token_id": [] })).unwrap()[0].ids.len(), 3);
+    assert_eq!(
+        generate(&mut engine, &[5, 6], &json!({ "max_new_tokens": 3, "eos_token_id": [] })).unwrap()[0].ids.len(),
+        3
+    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn logits_are_those_of_transformers() {
         for prompt in expected["prompts"].as_array().unwrap() {
             let tokens = ids(&prompt["ids"]);
             let what = format!("{name}, {} tokens", tokens.len());
-            assert_close(&engine.logits(&tokens).unwrap(), &numbers(&prompt["logits"]), 1e-4, &what);
+            assert_close(&engine.logits(&tokens).unwrap(), &numbers(&prompt["logits"]), 5e-5, &what);
             if let Some(all) = prompt["all_logits"].as_array() {
                 let rows = engine.all_logits(&tokens).unwrap();
                 assert_eq!(rows.len(), all.len());

@@ -51,10 +51,9 @@ pub struct Beams {
 impl Beams {
     /// All beams begin as the prompt, and all but the first with a score that keeps their copies out.
     pub fn new(engine: &Engine, config: &GenerationConfig, prompt: &[u32], logits: Vec<f32>) -> Result<Self> {
-        let stops = StopStrings::new(&engine.tokenizer, config, prompt)?;
+        let stops = StopStrings::new(&engine.tokenizer, config, prompt);
         // The first step has one real beam; its children take its cache over.
-        let first =
-            Beam { ids: prompt.to_vec(), score: 0.0, cache: engine.cache.clone(), logits, stops };
+        let first = Beam { ids: prompt.to_vec(), score: 0.0, cache: engine.cache.clone(), logits, stops };
         let empty = Slot { ids: prompt.to_vec(), score: LAST, reason: None };
         Ok(Self {
             running: vec![first],
@@ -66,12 +65,7 @@ impl Beams {
     }
 
     /// Extends every beam by one token. Returns the best text so far, or nothing when the search is over.
-    pub fn step(
-        &mut self,
-        engine: &mut Engine,
-        config: &GenerationConfig,
-        limits: &Limits,
-    ) -> Result<Option<String>> {
+    pub fn step(&mut self, engine: &mut Engine, config: &GenerationConfig, limits: &Limits) -> Result<Option<String>> {
         if self.over {
             return Ok(None);
         }
@@ -91,12 +85,7 @@ impl Beams {
     }
 
     /// The best extensions of all beams, best first: enough of them that `num_beams` go on even if all others end.
-    fn candidates(
-        &mut self,
-        engine: &Engine,
-        config: &GenerationConfig,
-        limits: &Limits,
-    ) -> Result<Vec<Candidate>> {
+    fn candidates(&mut self, engine: &Engine, config: &GenerationConfig, limits: &Limits) -> Result<Vec<Candidate>> {
         let wanted = (1 + config.eos_token_id.len()).max(2) * config.num_beams;
         let mut all: Vec<(f32, usize, u32)> = Vec::new();
         for (index, beam) in self.running.iter_mut().enumerate() {
@@ -123,15 +112,15 @@ impl Beams {
             keyed.truncate(wanted);
         }
         keyed.sort_unstable_by(order);
-        let candidate = |(_, i): (f32, usize)| {
+        let candidate = |(_, i): (f32, usize)| -> Candidate {
             let (score, beam, token) = all[i];
             let parent = &self.running[beam];
             let mut stops = parent.stops.clone();
-            let stopped = stops.push(&engine.tokenizer, token)?;
+            let stopped = stops.push(&engine.tokenizer, token);
             let ends = ends(config, limits, token, parent.ids.len() + 1, stopped);
-            Ok(Candidate { beam, token, score, ends, stops })
+            Candidate { beam, token, score, ends, stops }
         };
-        keyed.into_iter().map(candidate).collect()
+        Ok(keyed.into_iter().map(candidate).collect())
     }
 
     /// Merges the candidates that end, if they are among the first `num_beams`, into the finished sequences.
@@ -186,8 +175,7 @@ impl Beams {
         let optimistic = config.early_stopping == EarlyStopping::Never && config.length_penalty > 0.0;
         let length = if optimistic { limits.length.min(limits.context) - limits.prompt } else { new_tokens };
         let best_running = self.running[0].score / length_factor(length, config.length_penalty);
-        let worst_finished =
-            self.finished.iter().map(|slot| if slot.reason.is_some() { slot.score } else { LAST });
+        let worst_finished = self.finished.iter().map(|slot| if slot.reason.is_some() { slot.score } else { LAST });
         self.can_improve &= worst_finished.fold(f32::INFINITY, f32::min) < best_running;
         let full = self.finished.iter().all(|slot| slot.reason.is_some());
         !self.can_improve || (config.early_stopping == EarlyStopping::Always && full) || all_end

@@ -154,11 +154,7 @@ impl Generation {
     }
 
     fn end(&mut self, sequences: Vec<Finished>) {
-        self.events.push_back(Event::Done {
-            sequences,
-            prompt_tokens: self.prompt.len(),
-            reused_tokens: self.reused,
-        });
+        self.events.push_back(Event::Done { sequences, prompt_tokens: self.prompt.len(), reused_tokens: self.reused });
         self.stage = Stage::Over;
     }
 

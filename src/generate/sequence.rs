@@ -40,7 +40,7 @@ impl Sequence {
             text: String::new(),
             prompt: prompt.len(),
             stream: engine.tokenizer.stream_after(prompt),
-            stops: StopStrings::new(&engine.tokenizer, config, prompt)?,
+            stops: StopStrings::new(&engine.tokenizer, config, prompt),
             dice: Dice::new(config.seed.unwrap_or(0), index),
         })
     }
@@ -53,7 +53,7 @@ impl Sequence {
         let id = if config.do_sample { draw(&scores, &mut self.dice)? } else { argmax(&scores)? };
         self.ids.push(id);
         let mut text = self.stream.push(id)?;
-        let stopped = self.stops.push(&engine.tokenizer, id)?;
+        let stopped = self.stops.push(&engine.tokenizer, id);
         self.finished = ends(config, limits, id, self.ids.len(), stopped);
         if self.finished.is_some() {
             text += &self.stream.finish();
@@ -74,13 +74,7 @@ impl Sequence {
 }
 
 /// Whether a text of `length` tokens ends with its last token `id`.
-pub fn ends(
-    config: &GenerationConfig,
-    limits: &Limits,
-    id: u32,
-    length: usize,
-    stopped: bool,
-) -> Option<FinishReason> {
+pub fn ends(config: &GenerationConfig, limits: &Limits, id: u32, length: usize, stopped: bool) -> Option<FinishReason> {
     if config.eos_token_id.contains(&id) {
         Some(FinishReason::Eos)
     } else if stopped {
@@ -94,45 +88,40 @@ pub fn ends(
     }
 }
 
-/// Looks for `stop_strings` that end in the newest token. As in transformers the prompt's end may hold the beginning of
-/// one, a token may overhang it, and nothing is cut from the text.
+/// Looks for `stop_strings` that end in the newest token. As in transformers they are compared in bytes, the prompt's
+/// end may hold the beginning of one, a token may overhang it, and nothing is cut from the text.
 #[derive(Clone)]
 pub struct StopStrings {
     stops: Vec<String>,
     longest: usize,
     tail: Vec<u8>,
-    stream: StreamDecoder,
 }
 
 impl StopStrings {
-    pub fn new(tokenizer: &Tokenizer, config: &GenerationConfig, prompt: &[u32]) -> Result<Self> {
+    pub fn new(tokenizer: &Tokenizer, config: &GenerationConfig, prompt: &[u32]) -> Self {
         let stops = config.stop_strings.clone();
         let longest = stops.iter().map(String::len).max().unwrap_or(0);
-        let mut new = Self { stops, longest, tail: Vec::new(), stream: tokenizer.stream() };
+        let mut new = Self { stops, longest, tail: Vec::new() };
         // A stop string has no more tokens than bytes.
         for &id in &prompt[prompt.len() - longest.min(prompt.len())..] {
-            new.push(tokenizer, id)?;
+            new.push(tokenizer, id);
         }
-        Ok(new)
+        new
     }
 
     /// Adds a token; whether a stop string ends in it.
-    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> Result<bool> {
+    pub fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> bool {
         if self.stops.is_empty() {
-            return Ok(false);
+            return false;
         }
-        let piece = match tokenizer.token(id) {
-            Some(token) if tokenizer.is_special(id) => token,
-            _ => self.stream.push(id)?,
-        };
         let before = self.tail.len();
-        self.tail.extend_from_slice(piece.as_bytes());
+        self.tail.extend(tokenizer.token_bytes(id));
         let found = self.stops.iter().any(|stop| {
             let from = (before + 1).saturating_sub(stop.len());
             self.tail[from.min(self.tail.len())..].windows(stop.len()).any(|window| window == stop.as_bytes())
         });
         let surplus = self.tail.len().saturating_sub(self.longest);
         self.tail.drain(..surplus);
-        Ok(found)
+        found
     }
 }

@@ -98,12 +98,8 @@ impl Matrix {
             let (b0, rest) = buffer.split_at_mut(self.cols);
             let (b1, rest) = rest.split_at_mut(self.cols);
             let (b2, b3) = rest.split_at_mut(self.cols);
-            let w = [
-                self.row_in(row, b0),
-                self.row_in(row + 1, b1),
-                self.row_in(row + 2, b2),
-                self.row_in(row + 3, b3),
-            ];
+            let w =
+                [self.row_in(row, b0), self.row_in(row + 1, b1), self.row_in(row + 2, b2), self.row_in(row + 3, b3)];
             for (i, x) in x.chunks_exact(self.cols).enumerate() {
                 out[i * self.rows + row..][..ROWS].copy_from_slice(&dot_many(w, x));
             }

@@ -1,5 +1,6 @@
 //! The activation functions that transformers names in `ACT2FN`.
 
+use super::with_values;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::ops::sigmoid;
@@ -32,6 +33,8 @@ pub enum Activation {
     HardSwish,
     /// The cumulative distribution of a normal with mean 0.707107 and deviation 0.282095 (Ma et al. 2022).
     Laplace,
+    /// `sqrt(softplus(x))`.
+    SqrtSoftplus,
     Linear,
 }
 
@@ -57,6 +60,7 @@ const NAMES: &[(&str, Activation)] = &[
     ("mish", Activation::Mish),
     ("hardswish", Activation::HardSwish),
     ("laplace", Activation::Laplace),
+    ("sqrtsoftplus", Activation::SqrtSoftplus),
     ("linear", Activation::Linear),
 ];
 
@@ -93,6 +97,12 @@ impl Activation {
             Self::Mish => candle_nn::ops::mish(x)?,
             Self::HardSwish => (x * (x + 3.0)?.clamp(0f32, 6f32)?)?.affine(1.0 / 6.0, 0.0)?,
             Self::Laplace => ((x - 0.707107)? / (0.282095 * std::f64::consts::SQRT_2))?.erf()?.affine(0.5, 0.5)?,
+            // candle has no log1p, so this one has no gradient.
+            Self::SqrtSoftplus => {
+                let softplus = |x: &f32| x.max(0.0) + libm::log1pf(libm::expf(-x.abs()));
+                let values = with_values(x, |x| Ok(x.iter().map(|x| softplus(x).sqrt()).collect::<Vec<f32>>()))?;
+                Tensor::from_vec(values, x.shape(), x.device())?
+            }
             Self::Linear => x.clone(),
         })
     }

@@ -21,7 +21,9 @@ use candle_core::{Device, Storage, Tensor};
 pub(crate) fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else { return Err(candle_core::Error::Msg("expected a tensor on the CPU".into()).into()) };
+    let Storage::Cpu(storage) = &*storage else {
+        return Err(candle_core::Error::Msg("expected a tensor on the CPU".into()).into());
+    };
     let (start, _) = layout.contiguous_offsets().unwrap_or_default();
     let values = storage.as_slice::<f32>()?;
     f(&values[start..start + layout.shape().elem_count()])

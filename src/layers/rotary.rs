@@ -123,8 +123,7 @@ impl Rotary {
                     } else if wavelength > original / low_freq_factor {
                         f / factor
                     } else {
-                        let smooth =
-                            (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                        let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
                         (1.0 - smooth) * f / factor + smooth * f
                     }
                 };

@@ -112,9 +112,7 @@ impl Config {
             (None, "linear") => Scaling::Linear { factor },
             (None, "yarn") => Scaling::Yarn {
                 factor,
-                original: meta
-                    .get_u64("llama.rope.scaling.original_context_length")?
-                    .map_or(context, |n| n as usize),
+                original: meta.get_u64("llama.rope.scaling.original_context_length")?.map_or(context, |n| n as usize),
                 beta_fast: 32.0,
                 beta_slow: 1.0,
                 truncate: true,
@@ -232,8 +230,7 @@ fn rope(fields: &Fields, max_position: usize) -> Result<(f32, Scaling)> {
         "longrope" => {
             let original = original()?;
             let factor = rope.positive(&["factor"])?.unwrap_or(max_position as f32 / original as f32);
-            let inferred =
-                if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original as f32).ln()).sqrt() };
+            let inferred = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original as f32).ln()).sqrt() };
             let list = |name: &str| {
                 rope.list(&[name])?.ok_or_else(|| Error::BadConfig {
                     field: name.into(),
@@ -362,14 +359,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
 
 /// A projection whose outputs are rotated. llama.cpp's converter interleaves the two halves of each head in GGUF; here
 /// the rows go back to Hugging Face's order.
-fn rotated(
-    loader: &mut Loader,
-    name: &str,
-    inputs: usize,
-    outputs: usize,
-    dim: usize,
-    bias: Bias,
-) -> Result<Linear> {
+fn rotated(loader: &mut Loader, name: &str, inputs: usize, outputs: usize, dim: usize, bias: Bias) -> Result<Linear> {
     if !loader.is_gguf() {
         return loader.linear(name, Layout::OutputMajor, inputs, outputs, bias);
     }

@@ -149,14 +149,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A linear layer from `inputs` to `outputs`.
-    pub fn linear(
-        &mut self,
-        name: &str,
-        layout: Layout,
-        inputs: usize,
-        outputs: usize,
-        bias: Bias,
-    ) -> Result<Linear> {
+    pub fn linear(&mut self, name: &str, layout: Layout, inputs: usize, outputs: usize, bias: Bias) -> Result<Linear> {
         let matrix = self.matrix(name, layout, outputs, inputs)?;
         self.linear_of(matrix, name, bias)
     }

@@ -115,7 +115,10 @@ fn put<T>(slot: &mut T, value: Option<T>, expected: &'static str) -> Set {
 
 fn whole(v: &Value) -> Option<usize> {
     // JavaScript has no integers: 3.0 is 3.
-    v.as_u64().or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))?.try_into().ok()
+    v.as_u64()
+        .or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))?
+        .try_into()
+        .ok()
 }
 
 fn number(v: &Value) -> Option<f32> {
@@ -135,7 +138,9 @@ fn ids(v: &Value) -> Option<Vec<u32>> {
 }
 
 fn id_lists(v: &Value) -> Option<Vec<Vec<u32>>> {
-    v.as_array()?.iter().map(|list| ids(list).filter(|ids| list.is_array() && !ids.is_empty())).collect()
+    let lists = v.as_array().filter(|lists| !lists.is_empty())?;
+    // An empty list forbids nothing.
+    Some(lists.iter().map(|list| ids(list).filter(|_| list.is_array())).collect::<Option<Vec<_>>>()?)
 }
 
 fn strings(v: &Value) -> Option<Vec<String>> {
@@ -186,29 +191,149 @@ const FRACTION: &str = "a number from 0 to 1";
 
 /// Every parameter, in the order people should meet them.
 pub const PARAMETERS: &[Parameter] = &[
-    parameter!(max_new_tokens, Int, Some((1., 1000., 1.)), None, true, |v| whole(v).filter(|n| *n > 0).map(Some), AT_LEAST_ONE, |v: &Option<usize>| (*v).into()),
+    parameter!(
+        max_new_tokens,
+        Int,
+        Some((1., 1000., 1.)),
+        None,
+        true,
+        |v| whole(v).filter(|n| *n > 0).map(Some),
+        AT_LEAST_ONE,
+        |v: &Option<usize>| (*v).into()
+    ),
     parameter!(do_sample, Bool, None, None, true, Value::as_bool, "true or false", |v: &bool| (*v).into()),
-    parameter!(temperature, Float, Some((0.05, 2., 0.05)), SAMPLING, true, |v| number(v).filter(|t| *t > 0.0), "a number above 0", shown),
+    parameter!(
+        temperature,
+        Float,
+        Some((0.05, 2., 0.05)),
+        SAMPLING,
+        true,
+        |v| number(v).filter(|t| *t > 0.0),
+        "a number above 0",
+        shown
+    ),
     parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
     parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction, FRACTION, shown),
-    parameter!(seed, Int, Some((0., 4294967295., 1.)), SAMPLING, true, |v| whole(v).map(|n| Some(n as u64)), AT_LEAST_ZERO, |v: &Option<u64>| (*v).into()),
-    parameter!(repetition_penalty, Float, Some((0.8, 2., 0.05)), None, true, |v| number(v).filter(|p| *p > 0.0), "a number above 0", shown),
-    parameter!(min_p, Float, Some((0., 1., 0.01)), SAMPLING, false, |v| fraction(v).map(Some), FRACTION, |v: &Option<f32>| v.as_ref().map_or(Value::Null, shown)),
-    parameter!(typical_p, Float, Some((0.05, 1., 0.01)), SAMPLING, false, |v| fraction(v).filter(|p| *p > 0.0), "a number above 0 and up to 1", shown),
-    parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
+    parameter!(
+        seed,
+        Int,
+        Some((0., 4294967295., 1.)),
+        SAMPLING,
+        true,
+        |v| whole(v).map(|n| Some(n as u64)),
+        AT_LEAST_ZERO,
+        |v: &Option<u64>| (*v).into()
+    ),
+    parameter!(
+        repetition_penalty,
+        Float,
+        Some((0.8, 2., 0.05)),
+        None,
+        true,
+        |v| number(v).filter(|p| *p > 0.0),
+        "a number above 0",
+        shown
+    ),
+    parameter!(
+        min_p,
+        Float,
+        Some((0., 1., 0.01)),
+        SAMPLING,
+        false,
+        |v| fraction(v).map(Some),
+        FRACTION,
+        |v: &Option<f32>| v.as_ref().map_or(Value::Null, shown)
+    ),
+    parameter!(
+        typical_p,
+        Float,
+        Some((0.05, 1., 0.01)),
+        SAMPLING,
+        false,
+        |v| fraction(v).filter(|p| *p > 0.0),
+        "a number above 0 and up to 1",
+        shown
+    ),
+    parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v)
+        .into()),
     parameter!(min_new_tokens, Int, Some((0., 500., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
-    parameter!(max_length, Int, Some((1., 2048., 1.)), None, false, |v| whole(v).filter(|n| *n > 0).map(Some), AT_LEAST_ONE, |v: &Option<usize>| (*v).into()),
-    parameter!(num_beams, Int, Some((1., 8., 1.)), None, false, |v| whole(v).filter(|n| (1..=64).contains(n)), "a whole number from 1 to 64", |v: &usize| (*v).into()),
-    parameter!(length_penalty, Float, Some((-2., 3., 0.1)), BEAMS, false, |v: &Value| v.as_f64().filter(|v| v.is_finite()), "a number", |v: &f64| (*v).into()),
-    parameter!(early_stopping, EarlyStopping, None, BEAMS, false, early_stopping, "true, false or \"never\"", |v: &EarlyStopping| match v {
-        EarlyStopping::Heuristic => false.into(),
-        EarlyStopping::Always => true.into(),
-        EarlyStopping::Never => "never".into(),
-    }),
-    parameter!(num_return_sequences, Int, Some((1., 8., 1.)), None, false, |v| whole(v).filter(|n| (1..=64).contains(n)), "a whole number from 1 to 64", |v: &usize| (*v).into()),
-    parameter!(bad_words_ids, IdLists, None, None, false, id_lists, "a list of lists of token ids", |v: &Vec<Vec<u32>>| v.clone().into()),
-    parameter!(stop_strings, Strings, None, None, false, strings, "a text or a list of texts, none of them empty", |v: &Vec<String>| v.clone().into()),
-    parameter!(eos_token_id, Ids, None, None, false, ids, "a token id or a list of them", |v: &Vec<u32>| v.clone().into()),
+    parameter!(
+        max_length,
+        Int,
+        Some((1., 2048., 1.)),
+        None,
+        false,
+        |v| whole(v).filter(|n| *n > 0).map(Some),
+        AT_LEAST_ONE,
+        |v: &Option<usize>| (*v).into()
+    ),
+    parameter!(
+        num_beams,
+        Int,
+        Some((1., 8., 1.)),
+        None,
+        false,
+        |v| whole(v).filter(|n| (1..=64).contains(n)),
+        "a whole number from 1 to 64",
+        |v: &usize| (*v).into()
+    ),
+    parameter!(
+        length_penalty,
+        Float,
+        Some((-2., 3., 0.1)),
+        BEAMS,
+        false,
+        |v: &Value| v.as_f64().filter(|v| v.is_finite()),
+        "a number",
+        |v: &f64| (*v).into()
+    ),
+    parameter!(
+        early_stopping,
+        EarlyStopping,
+        None,
+        BEAMS,
+        false,
+        early_stopping,
+        "true, false or \"never\"",
+        |v: &EarlyStopping| match v {
+            EarlyStopping::Heuristic => false.into(),
+            EarlyStopping::Always => true.into(),
+            EarlyStopping::Never => "never".into(),
+        }
+    ),
+    parameter!(
+        num_return_sequences,
+        Int,
+        Some((1., 8., 1.)),
+        None,
+        false,
+        |v| whole(v).filter(|n| (1..=64).contains(n)),
+        "a whole number from 1 to 64",
+        |v: &usize| (*v).into()
+    ),
+    parameter!(
+        bad_words_ids,
+        IdLists,
+        None,
+        None,
+        false,
+        id_lists,
+        "a list of at least one list of token ids",
+        |v: &Vec<Vec<u32>>| if v.is_empty() { Value::Null } else { v.clone().into() }
+    ),
+    parameter!(
+        stop_strings,
+        Strings,
+        None,
+        None,
+        false,
+        strings,
+        "a text or a list of texts, none of them empty",
+        |v: &Vec<String>| v.clone().into()
+    ),
+    parameter!(eos_token_id, Ids, None, None, false, ids, "a token id or a list of them", |v: &Vec<u32>| v
+        .clone()
+        .into()),
 ];
 
 /// Fields of generation_config.json that change what is generated and that nothing here honours, with their neutral
@@ -297,7 +422,9 @@ impl GenerationConfig {
 
     /// Checks what only the parameters together, or the size of the vocabulary, can tell.
     pub fn validate(&self, vocab_size: usize) -> Result<()> {
-        let bad = |name: &str, expected: String, found: String| Err(Error::BadParameter { name: name.into(), expected, found });
+        let bad = |name: &str, expected: String, found: String| {
+            Err(Error::BadParameter { name: name.into(), expected, found })
+        };
         let outside = |id: &&u32| **id as usize >= vocab_size;
         if let Some(id) = self.bad_words_ids.iter().flatten().find(outside) {
             return bad("bad_words_ids", format!("token ids below {vocab_size}"), id.to_string());

@@ -52,8 +52,7 @@ fn repetition_penalty(config: &GenerationConfig, context: &Context, scores: &mut
         if let (Some(score), Some(seen)) = (scores.get_mut(id as usize), seen.get_mut(id as usize))
             && !std::mem::replace(seen, true)
         {
-            *score =
-                if *score < 0.0 { *score * config.repetition_penalty } else { *score / config.repetition_penalty };
+            *score = if *score < 0.0 { *score * config.repetition_penalty } else { *score / config.repetition_penalty };
         }
     }
     Ok(())

@@ -168,6 +168,12 @@ impl Tokenizer {
         }
     }
 
+    /// The bytes the token stands for wherever in a text it is; a special token's are those of its name.
+    pub fn token_bytes(&self, id: u32) -> Vec<u8> {
+        let Some(token) = self.token(id) else { return Vec::new() };
+        if self.is_special(id) { token.into_bytes() } else { stream::bytes_of(&self.inner.decoder, &token) }
+    }
+
     /// The token that begins a text.
     pub fn bos_token_id(&self) -> Option<u32> {
         self.inner.bos

@@ -132,6 +132,31 @@ impl Stage {
     }
 }
 
+/// The bytes a token stands for, apart from what surrounds it: no space is trimmed and no run is joined.
+pub(super) fn bytes_of(stages: &[Stage], token: &str) -> Vec<u8> {
+    let mut token = token.to_string();
+    for stage in stages {
+        match stage {
+            Stage::Replace { from, to } => token = token.replace(from.as_str(), to),
+            Stage::Metaspace { marker, .. } => token = token.replace(*marker, " "),
+            Stage::ByteFallback { .. } => {
+                if let Some(byte) = byte_of_token(&token) {
+                    return vec![byte];
+                }
+            }
+            Stage::ByteLevel { .. } => {
+                let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
+                return bytes.unwrap_or_else(|| token.into_bytes());
+            }
+            Stage::Sentencepiece { .. } => {
+                return byte_of_token(&token).map_or_else(|| token.replace('▁', " ").into_bytes(), |byte| vec![byte]);
+            }
+            Stage::Strip { .. } | Stage::StripText { .. } | Stage::Join { .. } => {}
+        }
+    }
+    token.into_bytes()
+}
+
 fn replacements(count: usize) -> String {
     std::iter::repeat_n(char::REPLACEMENT_CHARACTER, count).collect()
 }

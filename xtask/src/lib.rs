@@ -3,6 +3,7 @@
 //! * [`build`]: dist/, the folder for any static host; [`assemble`] is the half of it that Trunk calls back for
 //! * [`serve`]: build, then serve dist/
 //! * [`test`]: every check and test there is
+//! * [`model`]: the model from the command line, a file for each command
 //!
 //! What they stand on:
 //!
@@ -15,6 +16,7 @@ pub mod assemble;
 pub mod browser;
 pub mod build;
 pub mod engine;
+pub mod model;
 pub mod process;
 pub mod serve;
 pub mod server;

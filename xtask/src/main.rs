@@ -2,6 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::model::{eval, generate, logits, tokenize};
 use xtask::{assemble, build, serve, test};
 
 /// The commands of inkling, a language model that runs inside a web page.
@@ -20,6 +21,14 @@ enum Command {
     Serve(serve::Args),
     /// Run every check and test: native, wasm, and the built page in a browser
     Test(test::Args),
+    /// Continue a prompt, with the engine of the page
+    Generate(Box<generate::Args>),
+    /// What a model says of the next token
+    Logits(logits::Args),
+    /// Text to tokens
+    Tokenize(tokenize::Args),
+    /// How well a model predicts a text
+    Eval(eval::Args),
     /// Put the engines and the models into the folder that Trunk is staging (Trunk's hook calls this)
     #[command(hide = true)]
     Assemble(assemble::Args),
@@ -30,6 +39,10 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Test(args) => test::run(args),
+        Command::Generate(args) => generate::run(*args),
+        Command::Logits(args) => logits::run(args),
+        Command::Tokenize(args) => tokenize::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Assemble(args) => assemble::run(args),
     };
     match result {

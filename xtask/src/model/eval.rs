@@ -43,7 +43,9 @@ pub fn run(args: Args) -> Result<()> {
         });
         println!("{report}");
     } else {
-        println!("{nats_per_token:.4} nats per token, {bits_per_byte:.4} bits per byte ({tokens} tokens, {bytes} bytes)");
+        println!(
+            "{nats_per_token:.4} nats per token, {bits_per_byte:.4} bits per byte ({tokens} tokens, {bytes} bytes)"
+        );
     }
     Ok(())
 }
