@@ -135,7 +135,7 @@ fn tokenizers_are_those_of_transformers() {
 fn a_damaged_file_is_an_error() {
     let (_, folder) = MODELS.iter().find(|(name, _)| *name == "gguf-llama-q8_0").unwrap();
     let bytes = folder[0].1;
-    for len in [0, 3, 20, bytes.len() / 2, bytes.len() - 1] {
+    for len in [0, 3, 20, bytes.len() / 2, bytes.len() - 64] {
         let mut files = Files::new();
         files.insert("model.gguf", Box::new(Cursor::new(&bytes[..len])));
         let error = Engine::open(files).err().unwrap();

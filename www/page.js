@@ -85,7 +85,7 @@ function use(next) {
   if (!next) return;
   lastEntry = next.entry;
   picker.keep(next.entry);
-  settings.tokenize = async (words) => (await next.model.tokenize(words)).map(({ id }) => id);
+  settings.tokenize = async (words) => (await next.model.tokenize(words)).filter(({ start, end }) => end > start).map(({ id }) => id);
   settings.describe(next.model.parameters);
   countSoon();
 }

@@ -4,7 +4,10 @@
 
 Needs torch, tokenizers and safetensors. The learning rate follows the CPU time spent, so the run ends when
 `--minutes` of CPU time are used however busy the machine is. The held-out stories (every hundredth document)
-are never trained on; the last line printed is their loss in bits per byte.
+are never trained on; the last line printed is their loss in bits per byte, the end-of-text token scored too.
+
+    python models/stories/train.py --corpus tinystories.txt --out models/stories --held-out held_out.txt
+    cargo xtask eval --model models/stories --text held_out.txt
 """
 
 import argparse
@@ -135,6 +138,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("--corpus", type=pathlib.Path, required=True)
     a.add_argument("--out", type=pathlib.Path, required=True)
+    a.add_argument("--held-out", type=pathlib.Path, help="write the stories kept out of training here, and stop")
     a.add_argument("--minutes", type=float, default=45)
     a.add_argument("--batch", type=int, default=16)
     a.add_argument("--threads", type=int, default=1)
@@ -145,6 +149,9 @@ def main():
 
     stories = [s.strip() for s in a.corpus.read_text(encoding="utf-8").split(END) if s.strip()]
     held_out = stories[::100]
+    if a.held_out:
+        a.held_out.write_text(f"\n{END}\n".join(held_out), encoding="utf-8")
+        return
     stories = [s for i, s in enumerate(stories) if i % 100]
     tokenizer = train_tokenizer(stories)
     tokenizer.save(str(a.out / "tokenizer.json"))

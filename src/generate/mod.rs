@@ -68,7 +68,7 @@ pub(crate) struct Limits {
 enum Stage {
     Prefill,
     Sample(Vec<Sequence>),
-    Beam(Beams),
+    Beam(Box<Beams>),
     Over,
 }
 
@@ -169,7 +169,7 @@ impl Generation {
         }
         let logits = row(&engine.decoder.logits(&hidden.narrow(0, to - from - 1, 1)?)?, 0)?;
         if self.config.num_beams > 1 {
-            self.stage = Stage::Beam(Beams::new(engine, &self.config, &self.prompt, logits)?);
+            self.stage = Stage::Beam(Box::new(Beams::new(engine, &self.config, &self.prompt, logits)?));
             return Ok(());
         }
         let mut sequences = Vec::new();

@@ -84,3 +84,30 @@ pub fn plain(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, past: usize) -> R
     let weights = candle_nn::ops::softmax(&scores, candle_core::D::Minus1)?;
     Ok(weights.matmul(&v)?.transpose(1, 2)?.reshape((n, query * dim))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::values;
+    use candle_core::Device;
+
+    #[test]
+    fn attention_is_its_plain_twin() {
+        for (query, key_value, dim, past, n) in [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7)] {
+            let heads = Heads { query, key_value, dim, scale: 0.7 };
+            let q = values(n * query * dim, 1);
+            let k = values((past + n) * key_value * dim, 2);
+            let v = values((past + n) * key_value * dim, 3);
+            let found = attention(heads, &q, &k, &v, past).unwrap();
+            let tensor = |x: Vec<f32>, rows: usize| {
+                let width = x.len() / rows;
+                Tensor::from_vec(x, (rows, width), &Device::Cpu).unwrap()
+            };
+            let twin = plain(heads, &tensor(q, n), &tensor(k, past + n), &tensor(v, past + n), past).unwrap();
+            let wanted: Vec<f32> = twin.flatten_all().unwrap().to_vec1().unwrap();
+            for (found, wanted) in found.iter().zip(&wanted) {
+                assert!((found - wanted).abs() < 1e-5, "{heads:?}: expected {wanted}, found {found}");
+            }
+        }
+    }
+}

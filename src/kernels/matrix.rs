@@ -133,3 +133,64 @@ pub fn transpose(bytes: &[u8], rows: usize, cols: usize, size: usize) -> Result<
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::values;
+    use candle_core::quantized::{GgmlDType, QTensor};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn products_are_those_of_the_decoded_weights_on_odd_sizes() {
+        for (dtype, format) in [
+            (GgmlDType::F32, Format::F32),
+            (GgmlDType::F16, Format::F16),
+            (GgmlDType::Q8_0, Format::Q8_0),
+            (GgmlDType::Q4_0, Format::Q4_0),
+            (GgmlDType::Q5_1, Format::Q5_1),
+            (GgmlDType::Q6K, Format::Q6_K),
+        ] {
+            for (rows, blocks, n) in [(1, 1, 1), (3, 1, 2), (4, 2, 1), (7, 3, 5), (9, 1, 3)] {
+                let cols = blocks * format.block_len().max(13);
+                let dense = Tensor::from_vec(values(rows * cols, 3), (rows, cols), &Device::Cpu).unwrap();
+                let packed = QTensor::quantize(&dense, dtype).unwrap();
+                let matrix = Matrix::new("w", format, rows, cols, packed.data().unwrap().to_vec()).unwrap();
+                let x = values(n * cols, 5);
+                let found = matrix.matmul(&x).unwrap();
+                let decoded = packed.dequantize(&Device::Cpu).unwrap();
+                let x = Tensor::from_vec(x, (n, cols), &Device::Cpu).unwrap();
+                let wanted: Vec<f32> =
+                    x.matmul(&decoded.t().unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    assert!((found - wanted).abs() < 1e-4, "{format:?} {rows}x{cols}: {wanted}, found {found}");
+                }
+            }
+        }
+    }
+
+    /// A row's result has the same bits whatever else is in the batch.
+    #[test]
+    fn the_batch_does_not_change_a_bit() {
+        let (rows, cols, n) = (11, 37, 6);
+        let bytes = values(rows * cols, 1).iter().flat_map(|v| v.to_le_bytes()).collect();
+        let matrix = Matrix::new("w", Format::F32, rows, cols, bytes).unwrap();
+        let x = values(n * cols, 2);
+        let together = matrix.matmul(&x).unwrap();
+        let apart: Vec<f32> = x.chunks(cols).flat_map(|x| matrix.matmul(x).unwrap()).collect();
+        assert_eq!(together, apart);
+    }
+
+    #[test]
+    fn a_transpose_turns_rows_into_columns() {
+        let (rows, cols) = (35, 66);
+        let bytes: Vec<u8> = (0..rows * cols).flat_map(|i| (i as u16).to_le_bytes()).collect();
+        let turned = transpose(&bytes, rows, cols, 2).unwrap();
+        for r in 0..rows {
+            for c in 0..cols {
+                let at = (c * rows + r) * 2;
+                assert_eq!(u16::from_le_bytes([turned[at], turned[at + 1]]) as usize, r * cols + c);
+            }
+        }
+    }
+}

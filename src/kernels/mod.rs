@@ -60,3 +60,14 @@ pub(crate) fn dot_many<const N: usize>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
     }
     out
 }
+
+/// For tests: values that look like weights, the same every time.
+#[cfg(test)]
+fn values(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2654435761).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..len).map(|_| next()).collect()
+}

@@ -38,6 +38,10 @@ pub enum Activation {
     Linear,
 }
 
+/// As transformers has it: six digits of √½.
+#[allow(clippy::approx_constant, reason = "the exact value gives other results")]
+const LAPLACE_MEAN: f64 = 0.707107;
+
 /// Every name transformers gives them.
 const NAMES: &[(&str, Activation)] = &[
     ("gelu", Activation::Gelu),
@@ -96,7 +100,7 @@ impl Activation {
             Self::Tanh => x.tanh()?,
             Self::Mish => candle_nn::ops::mish(x)?,
             Self::HardSwish => (x * (x + 3.0)?.clamp(0f32, 6f32)?)?.affine(1.0 / 6.0, 0.0)?,
-            Self::Laplace => ((x - 0.707107)? / (0.282095 * std::f64::consts::SQRT_2))?.erf()?.affine(0.5, 0.5)?,
+            Self::Laplace => ((x - LAPLACE_MEAN)? / (0.282095 * std::f64::consts::SQRT_2))?.erf()?.affine(0.5, 0.5)?,
             // candle has no log1p, so this one has no gradient.
             Self::SqrtSoftplus => {
                 let softplus = |x: &f32| x.max(0.0) + libm::log1pf(libm::expf(-x.abs()));

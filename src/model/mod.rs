@@ -59,14 +59,16 @@ pub trait Decoder {
     }
 }
 
+/// Builds a decoder from config.json, or from GGUF metadata when there is none.
+pub type Load = fn(Option<&Fields>, &mut Loader) -> Result<Box<dyn Decoder>>;
+
 /// An entry of [`ARCHITECTURES`].
 pub struct Architecture {
     /// `model_type` in config.json and `general.architecture` in GGUF.
     pub name: &'static str,
     /// Names of GGUF tensors for those of Hugging Face, without the layer prefix and the ending.
     pub gguf_names: &'static [(&'static str, &'static str)],
-    /// Builds the model from config.json, or from GGUF metadata when there is none.
-    pub load: fn(Option<&Fields>, &mut Loader) -> Result<Box<dyn Decoder>>,
+    pub load: Load,
 }
 
 /// Every architecture the engine knows.

@@ -140,7 +140,7 @@ fn ids(v: &Value) -> Option<Vec<u32>> {
 fn id_lists(v: &Value) -> Option<Vec<Vec<u32>>> {
     let lists = v.as_array().filter(|lists| !lists.is_empty())?;
     // An empty list forbids nothing.
-    Some(lists.iter().map(|list| ids(list).filter(|_| list.is_array())).collect::<Option<Vec<_>>>()?)
+    lists.iter().map(|list| ids(list).filter(|_| list.is_array())).collect()
 }
 
 fn strings(v: &Value) -> Option<Vec<String>> {
@@ -212,8 +212,6 @@ pub const PARAMETERS: &[Parameter] = &[
         "a number above 0",
         shown
     ),
-    parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
-    parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction, FRACTION, shown),
     parameter!(
         seed,
         Int,
@@ -224,6 +222,8 @@ pub const PARAMETERS: &[Parameter] = &[
         AT_LEAST_ZERO,
         |v: &Option<u64>| (*v).into()
     ),
+    parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
+    parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction, FRACTION, shown),
     parameter!(
         repetition_penalty,
         Float,
@@ -410,11 +410,15 @@ impl GenerationConfig {
         Ok(())
     }
 
-    /// The table for a program: each [`Parameter`] with its value here as `default`.
-    pub fn describe(&self) -> Value {
+    /// The table for a program: each [`Parameter`] with its value here as `default`. No slider for a number of tokens
+    /// goes beyond the model's context.
+    pub fn describe(&self, context_length: usize) -> Value {
         let line = |p: &Parameter| {
             let mut line = serde_json::to_value(p).unwrap_or_default();
             line["default"] = (p.get)(self);
+            if matches!(p.name, "max_new_tokens" | "max_length") {
+                line["max"] = context_length.into();
+            }
             line
         };
         PARAMETERS.iter().map(line).collect()

@@ -76,7 +76,7 @@ impl Engine {
 
     /// The generation parameters in the order people should meet them, with the model's own values as `default`.
     pub fn parameters(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.inner.defaults().describe())
+        to_js(&self.inner.defaults().describe(self.inner.spec().context_length))
     }
 
     /// The tokens of `text`: `[{id, text, start, end}]`, with offsets in UTF-16 units.
