@@ -74,20 +74,15 @@ impl Engine {
         if !files.contains("config.json") {
             return Err(files.missing("config.json beside the weights, or a .gguf file".into()));
         }
-        let config_bytes = files.read_all("config.json", SMALL_FILE)?;
-        let fields = Fields::parse("config.json", &config_bytes)?;
-        let config: Map<String, Value> = files.read_json("config.json", SMALL_FILE)?;
+        let fields = Fields::new(files.read_json("config.json", SMALL_FILE)?);
         let tokenizer = Tokenizer::from_files(&mut files)?;
         let mut defaults = GenerationConfig::default();
-        let own: Map<String, Value> = if files.contains("generation_config.json") {
+        let own = if files.contains("generation_config.json") {
             files.read_json("generation_config.json", SMALL_FILE)?
         } else {
-            config
+            with_default_tokens(&fields)?
         };
         defaults.merge_model_defaults(&own)?;
-        if defaults.eos_token_id.is_empty() {
-            defaults.eos_token_id.extend(tokenizer.eos_token_id());
-        }
         let bos = own.get("bos_token_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
         let mut weights = Weights::safetensors(&mut files)?;
         weights.set_progress(progress);
@@ -213,4 +208,14 @@ impl Engine {
         let hidden = self.read_tokens(ids, ids.len())?;
         Ok(self.decoder.logits(&hidden)?.to_vec2()?)
     }
+}
+
+/// A config.json that does not name its first and last token means those of its architecture.
+fn with_default_tokens(fields: &Fields) -> Result<Map<String, Value>> {
+    let mut config = fields.values().clone();
+    let architecture = model::architecture(fields.str(&["model_type"])?.unwrap_or_default())?;
+    for (name, id) in [("bos_token_id", architecture.bos_token_id), ("eos_token_id", architecture.eos_token_id)] {
+        config.entry(name).or_insert(id.into());
+    }
+    Ok(config)
 }

@@ -118,7 +118,7 @@ impl Generation {
             });
         }
         let reused = engine.reuse(&prompt);
-        let limits = Limits { length, context: context + 1, prompt: n };
+        let limits = Limits { length, context: context.saturating_add(1), prompt: n };
         Ok(Self { config, prompt, reused, limits, stage: Stage::Prefill, events: VecDeque::new() })
     }
 

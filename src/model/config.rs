@@ -35,19 +35,14 @@ const REJECTED: &[&str] = &[
 ];
 
 impl Fields {
-    /// Parses config.json.
-    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(values)) => Ok(Self { values }),
-            Ok(_) => Err(Error::BadFile {
-                file: file.into(),
-                expected: "a JSON object".into(),
-                found: "another JSON value".into(),
-            }),
-            Err(error) => {
-                Err(Error::BadFile { file: file.into(), expected: "a JSON object".into(), found: error.to_string() })
-            }
-        }
+    /// The fields of a parsed config.json.
+    pub fn new(values: Map<String, Value>) -> Self {
+        Self { values }
+    }
+
+    /// All of them as they are.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.values
     }
 
     /// The first of these names that is present and not null, with its value.
@@ -134,6 +129,54 @@ impl Fields {
             }
         }
         Ok(())
+    }
+}
+
+/// GGUF metadata, below the architecture's name, that change the result and that nothing here honours, with their
+/// neutral values beside zero and false.
+const REJECTED_METADATA: &[(&str, f64)] = &[
+    ("attention.clamp_kqv", 0.0),
+    ("attention.max_alibi_bias", 0.0),
+    ("attention.scale", 0.0),
+    ("attention.sliding_window", 0.0),
+    ("attn_logit_softcapping", 0.0),
+    ("embedding_scale", 1.0),
+    ("expert_count", 0.0),
+    ("final_logit_softcapping", 0.0),
+    ("logit_scale", 1.0),
+    ("residual_scale", 1.0),
+    ("rope.scaling.attn_factor", 1.0),
+    ("rope.scaling.yarn_log_multiplier", 0.0),
+    ("use_parallel_residual", 0.0),
+];
+
+/// Refuses GGUF metadata that change the result and that nothing here honours.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming the key.
+pub(super) fn refuse_unhonoured(meta: &Metadata, architecture: &str) -> Result<()> {
+    for (name, neutral) in REJECTED_METADATA {
+        let key = format!("{architecture}.{name}");
+        let harmless = !meta.contains(&key)
+            || matches!(meta.get_f64(&key), Ok(Some(v)) if v == 0.0 || v == *neutral)
+            || matches!(meta.get_bool(&key), Ok(Some(false)));
+        if !harmless {
+            return Err(Error::Unsupported {
+                what: format!("GGUF metadata {key}"),
+                expected: "it absent or neutral".into(),
+                found: "another value".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A number above zero in GGUF metadata.
+pub(super) fn positive(meta: &Metadata, key: &str, default: f32) -> Result<f32> {
+    match meta.get_f64(key)?.map(|v| v as f32) {
+        None => Ok(default),
+        Some(v) if v.is_finite() && v > 0.0 => Ok(v),
+        Some(_) => Err(meta.bad(key, "a number above 0")),
     }
 }
 

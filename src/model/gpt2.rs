@@ -1,6 +1,6 @@
 //! GPT-2 (Radford et al. 2019) as `GPT2LMHeadModel` computes it.
 
-use super::config::{count, vocab_size};
+use super::config::{count, positive, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ pub const ARCHITECTURE: Architecture = Architecture {
         ("mlp.c_fc", "ffn_up"),
         ("mlp.c_proj", "ffn_down"),
     ],
+    bos_token_id: 50256,
+    eos_token_id: 50256,
     load,
 };
 
@@ -62,6 +64,7 @@ impl Config {
 
     fn from_gguf(loader: &Loader) -> Result<Self> {
         let meta = loader.metadata();
+        refuse_unhonoured(meta, ARCHITECTURE.name)?;
         let n_embd = count(meta, "gpt2.embedding_length")?;
         Ok(Self {
             vocab_size: vocab_size(meta, "gpt2")?,
@@ -71,7 +74,7 @@ impl Config {
             n_head: count(meta, "gpt2.attention.head_count")?,
             n_inner: count(meta, "gpt2.feed_forward_length")?,
             activation_function: Activation::GeluTanh,
-            layer_norm_epsilon: meta.get_f64("gpt2.attention.layer_norm_epsilon")?.unwrap_or(1e-5) as f32,
+            layer_norm_epsilon: positive(meta, "gpt2.attention.layer_norm_epsilon", 1e-5)?,
             scale_attn_weights: true,
             scale_attn_by_inverse_layer_idx: false,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),

@@ -1,6 +1,6 @@
 //! Llama-type decoders (Touvron et al. 2023) as `LlamaForCausalLM` computes them.
 
-use super::config::{count, vocab_size};
+use super::config::{count, positive, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
 use crate::error::{Error, Result};
@@ -24,8 +24,13 @@ pub const ARCHITECTURE: Architecture = Architecture {
         ("mlp.up_proj", "ffn_up"),
         ("mlp.down_proj", "ffn_down"),
     ],
+    bos_token_id: 1,
+    eos_token_id: 2,
     load,
 };
+
+/// Positions are counted in 32 bits.
+const LONGEST_CONTEXT: usize = i32::MAX as usize;
 
 /// The fields of the configuration that decide the result, by their Hugging Face names.
 struct Config {
@@ -76,20 +81,17 @@ impl Config {
     fn from_gguf(loader: &mut Loader) -> Result<Self> {
         let divisors = loader.optional_vector("rope_freqs.weight")?;
         let meta = loader.metadata();
+        refuse_unhonoured(meta, ARCHITECTURE.name)?;
         let refuse = |key: &str, found: String, expected: &str| Error::Unsupported {
             what: format!("GGUF metadata {key}"),
             expected: expected.into(),
             found,
         };
-        if let Some(experts) = meta.get_u64("llama.expert_count")?
-            && experts > 0
-        {
-            return Err(refuse("llama.expert_count", experts.to_string(), "0 (no mixture of experts)"));
-        }
         let hidden_size = count(meta, "llama.embedding_length")?;
         let heads = count(meta, "llama.attention.head_count")?;
-        let key_value_heads = meta.get_u64("llama.attention.head_count_kv")?.unwrap_or(heads as u64) as usize;
-        let head_dim = meta.get_u64("llama.attention.key_length")?.map_or(hidden_size / heads.max(1), |n| n as usize);
+        let optional = |key: &str, default: usize| if meta.contains(key) { count(meta, key) } else { Ok(default) };
+        let key_value_heads = optional("llama.attention.head_count_kv", heads)?;
+        let head_dim = optional("llama.attention.key_length", hidden_size / heads)?;
         for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
             if let Some(n) = meta.get_u64(key)?
                 && n != head_dim as u64
@@ -98,7 +100,7 @@ impl Config {
             }
         }
         let context = count(meta, "llama.context_length")?;
-        let factor = meta.get_f64("llama.rope.scaling.factor")?.unwrap_or(1.0) as f32;
+        let factor = positive(meta, "llama.rope.scaling.factor", 1.0)?;
         let scaling = match (divisors, meta.get_str("llama.rope.scaling.type")?.unwrap_or("none")) {
             (Some(divisors), _) if divisors.len() == head_dim / 2 => Scaling::Divisors(divisors),
             (Some(divisors), _) => {
@@ -112,7 +114,7 @@ impl Config {
             (None, "linear") => Scaling::Linear { factor },
             (None, "yarn") => Scaling::Yarn {
                 factor,
-                original: meta.get_u64("llama.rope.scaling.original_context_length")?.map_or(context, |n| n as usize),
+                original: optional("llama.rope.scaling.original_context_length", context)?,
                 beta_fast: 32.0,
                 beta_slow: 1.0,
                 truncate: true,
@@ -132,11 +134,11 @@ impl Config {
             num_key_value_heads: key_value_heads,
             head_dim,
             hidden_act: Activation::Silu,
-            rms_norm_eps: meta.get_f64("llama.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-5) as f32,
+            rms_norm_eps: positive(meta, "llama.attention.layer_norm_rms_epsilon", 1e-5)?,
             attention_bias: Bias::IfPresent,
             mlp_bias: Bias::IfPresent,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),
-            rope_theta: meta.get_f64("llama.rope.freq_base")?.unwrap_or(10000.0) as f32,
+            rope_theta: positive(meta, "llama.rope.freq_base", 10000.0)?,
             scaling,
         })
     }
@@ -337,7 +339,9 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
     };
     // Dynamic scaling is there to go on beyond the trained length, by its factor.
     let context_length = match &config.scaling {
-        Scaling::Dynamic { factor, max_position } => (*max_position as f32 * factor.max(1.0)) as usize,
+        Scaling::Dynamic { factor, max_position } => {
+            ((*max_position as f32 * factor.max(1.0)) as usize).min(LONGEST_CONTEXT)
+        }
         _ => config.max_position_embeddings,
     };
     let spec = Spec {

@@ -68,11 +68,26 @@ pub struct Architecture {
     pub name: &'static str,
     /// Names of GGUF tensors for those of Hugging Face, without the layer prefix and the ending.
     pub gguf_names: &'static [(&'static str, &'static str)],
+    /// What a config.json means that does not say.
+    pub bos_token_id: u32,
+    pub eos_token_id: u32,
     pub load: Load,
 }
 
 /// Every architecture the engine knows.
 pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE];
+
+/// The architecture of that name.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming it and those there are.
+pub fn architecture(name: &str) -> Result<&'static Architecture> {
+    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| Error::Unsupported {
+        what: "this architecture".into(),
+        expected: format!("one of {}", ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", ")),
+        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+    })
+}
 
 /// Builds the model that `config` (a config.json) or, without it, the GGUF metadata describes.
 ///
@@ -83,11 +98,7 @@ pub fn load(config: Option<&Fields>, weights: &mut Weights) -> Result<Box<dyn De
         Some(config) => config.str(&["model_type"])?.unwrap_or_default().to_string(),
         None => weights.metadata().get_str("general.architecture")?.unwrap_or_default().to_string(),
     };
-    let architecture = ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| Error::Unsupported {
-        what: "this architecture".into(),
-        expected: format!("one of {}", ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", ")),
-        found: if name.is_empty() { "no model_type".into() } else { name.clone() },
-    })?;
+    let architecture = architecture(&name)?;
     let mut loader = Loader::new(weights, config.is_none().then_some(architecture.gguf_names));
     (architecture.load)(config, &mut loader)
 }
