@@ -29,7 +29,7 @@ pub struct Engine {
     pub(crate) cache: KvCache,
     /// The tokens the cache stands for.
     pub(crate) read: Vec<u32>,
-    /// How long the text in the cache has been; tokens may have been dropped since.
+    /// The longest text that keys in the cache were computed for; tokens may have been dropped since.
     pub(crate) longest: usize,
 }
 
@@ -135,11 +135,6 @@ impl Engine {
         &self.defaults
     }
 
-    /// Memory of weights and cache.
-    pub fn memory_bytes(&self) -> u64 {
-        self.spec().weight_bytes + self.cache.size_in_bytes() as u64
-    }
-
     /// The ids of a prompt; an empty one begins with the model's first token, as transformers does.
     ///
     /// # Errors
@@ -177,7 +172,7 @@ impl Engine {
         match hidden {
             Ok(hidden) => {
                 self.read.extend_from_slice(ids);
-                self.longest = self.longest.max(self.read.len());
+                self.longest = self.longest.max(length).max(self.read.len());
                 Ok(hidden)
             }
             Err(error) => {

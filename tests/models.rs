@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{assert_close, config, fixture, generate, ids, numbers, open};
+use common::{assert_close, config, fixture, generate, ids, numbers, open, shared};
+use inkling::Engine;
+use inkling::files::Files;
 use inkling::generate::{Event, Generation};
 use serde_json::Value;
 
@@ -86,42 +88,71 @@ fn the_classic_program_gives_the_same_text() {
     });
 }
 
+/// The score of a beam search: a sum of log-probabilities, in which every logit of every step has a part.
+fn score(engine: &mut inkling::Engine, prompt: &[u32], slice: usize) -> (Vec<u32>, u32) {
+    let settings = serde_json::json!({ "max_new_tokens": 6, "num_beams": 2, "eos_token_id": [] });
+    let config = config(engine, &settings).unwrap();
+    let mut generation = Generation::start(engine, prompt.to_vec(), config).unwrap();
+    loop {
+        if let Event::Done { sequences, .. } = generation.advance(engine, slice).unwrap() {
+            return (sequences[0].ids.clone(), sequences[0].score.unwrap().to_bits());
+        }
+    }
+}
+
 /// Reading a prompt at once, in slices of any size, or from what is still in the cache gives the same bits.
 #[test]
 fn slices_and_the_cache_do_not_change_a_bit() {
     every_model(|name, expected| {
         let prompt = ids(&expected["prompts"][3]["ids"]);
-        let settings = serde_json::json!({ "max_new_tokens": 8, "do_sample": true, "seed": 7, "top_k": 0 });
-        let text = |engine: &mut inkling::Engine, slice: usize| {
-            let config = config(engine, &settings).unwrap();
-            let mut generation = Generation::start(engine, prompt.clone(), config).unwrap();
-            loop {
-                if let Event::Done { sequences, .. } = generation.advance(engine, slice).unwrap() {
-                    return sequences[0].ids.clone();
-                }
-            }
-        };
-        let at_once = text(&mut open(name), usize::MAX);
+        let at_once = score(&mut open(name), &prompt, usize::MAX);
         for slice in [1, 7] {
             let mut engine = open(name);
-            assert_eq!(text(&mut engine, slice), at_once, "{name} in slices of {slice}");
-            assert_eq!(text(&mut engine, slice), at_once, "{name} again");
+            assert_eq!(score(&mut engine, &prompt, slice), at_once, "{name} in slices of {slice}");
+            assert_eq!(score(&mut engine, &prompt, slice), at_once, "{name} again");
         }
         let mut engine = open(name);
-        let fresh = engine.logits(&prompt).unwrap();
-        let mut engine = open(name);
-        let warm = config(&engine, &serde_json::json!({ "max_new_tokens": 1 })).unwrap();
-        let mut generation = Generation::start(&mut engine, prompt[..20].to_vec(), warm).unwrap();
-        while !matches!(generation.advance(&mut engine, 5).unwrap(), Event::Done { .. }) {}
-        let greedy = config(&engine, &serde_json::json!({ "max_new_tokens": 1 })).unwrap();
-        let found = {
-            let mut generation = Generation::start(&mut engine, prompt.clone(), greedy).unwrap();
-            loop {
-                if let Event::Done { sequences, .. } = generation.advance(&mut engine, 3).unwrap() {
-                    break sequences[0].ids[0];
-                }
-            }
-        };
-        assert_eq!(found, inkling::sample::argmax(&fresh).unwrap(), "{name} after a shorter prompt");
+        score(&mut engine, &prompt[..20], usize::MAX);
+        assert_eq!(score(&mut engine, &prompt, 5), at_once, "{name} after a shorter prompt");
+        let mut other = prompt.clone();
+        other[30] = if other[30] == 5 { 6 } else { 5 };
+        score(&mut engine, &other, usize::MAX);
+        assert_eq!(score(&mut engine, &prompt, 5), at_once, "{name} after an edited prompt");
     });
+}
+
+/// What a prompt that was given up leaves in the cache does not change the next text, even where the length of the
+/// prompt changes how its beginning is read (dynamic scaling and LongRoPE).
+#[test]
+fn a_prompt_given_up_leaves_no_trace() {
+    every_model(|name, expected| {
+        let long = ids(&expected["prompts"][3]["ids"]);
+        let short = &long[..12];
+        let fresh = score(&mut open(name), short, usize::MAX);
+        let mut engine = open(name);
+        let settings = config(&engine, &serde_json::json!({ "max_new_tokens": 1 })).unwrap();
+        let mut generation = Generation::start(&mut engine, long.clone(), settings).unwrap();
+        generation.advance(&mut engine, 10).unwrap();
+        drop(generation);
+        assert_eq!(score(&mut engine, short, usize::MAX), fresh, "{name}");
+    });
+}
+
+/// The public 260 K-parameter story model writes what its reference implementation writes.
+#[test]
+fn stories260k_gives_its_reference_ids() {
+    let (Some(model), Some(reference)) =
+        (shared("checkpoints/stories260K.gguf"), shared("checkpoints/stories260K_greedy_ids.json"))
+    else {
+        return;
+    };
+    let reference: Value = serde_json::from_slice(&std::fs::read(reference).unwrap()).unwrap();
+    let mut engine = Engine::open(Files::open(&model).unwrap()).unwrap();
+    let wanted = ids(&reference["ids"]);
+    let prompt = engine.encode_prompt("Once upon a time").unwrap();
+    assert_eq!(prompt, ids(&reference["encode_Once_upon_a_time"]));
+    // The reference begins before the prompt.
+    let wanted = &wanted[prompt.len() - 1..];
+    let settings = serde_json::json!({ "max_new_tokens": wanted.len(), "do_sample": false, "eos_token_id": [] });
+    assert_eq!(generate(&mut engine, &prompt, &settings).unwrap()[0].ids, wanted);
 }

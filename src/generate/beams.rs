@@ -30,8 +30,7 @@ struct Candidate {
     stops: StopStrings,
 }
 
-/// A place among the `num_beams` best finished sequences. It may hold one that is not really finished, with a score that
-/// puts it last.
+/// A place among the `num_beams` best finished sequences; an empty one has a score that puts it last.
 #[derive(Clone)]
 struct Slot {
     ids: Vec<u32>,
@@ -53,7 +52,7 @@ impl Beams {
     pub fn new(engine: &Engine, config: &GenerationConfig, prompt: &[u32], logits: Vec<f32>) -> Result<Self> {
         let stops = StopStrings::new(&engine.tokenizer, config, prompt);
         // The first step has one real beam; its children take its cache over.
-        let first = Beam { ids: prompt.to_vec(), score: 0.0, cache: engine.cache.clone(), logits, stops };
+        let first = Beam { ids: prompt.to_vec(), score: 0.0, cache: engine.cache.try_clone()?, logits, stops };
         let empty = Slot { ids: prompt.to_vec(), score: LAST, reason: None };
         Ok(Self {
             running: vec![first],
@@ -72,7 +71,7 @@ impl Beams {
         let candidates = self.candidates(engine, config, limits)?;
         let all_end = candidates.iter().all(|c| c.ends.is_some());
         self.record(&candidates, config, limits);
-        self.go_on(candidates, config.num_beams);
+        self.go_on(candidates, config.num_beams)?;
         self.over = self.is_over(config, limits, all_end);
         if !self.over {
             self.feed(engine)?;
@@ -81,7 +80,7 @@ impl Beams {
             (done, _) if done.reason.is_some() => &done.ids,
             (_, beam) => &beam.ids,
         };
-        engine.tokenizer.decode(&best[limits.prompt..], true).map(Some)
+        text_after(engine, best, limits.prompt).map(Some)
     }
 
     /// The best extensions of all beams, best first: enough of them that `num_beams` go on even if all others end.
@@ -127,15 +126,13 @@ impl Beams {
     fn record(&mut self, candidates: &[Candidate], config: &GenerationConfig, limits: &Limits) {
         let full = self.finished.iter().all(|slot| slot.reason.is_some());
         let closed = config.early_stopping == EarlyStopping::Always && full;
-        for (rank, candidate) in candidates.iter().enumerate() {
+        for candidate in candidates.iter().take(config.num_beams).filter(|c| c.ends.is_some()) {
             let mut ids = self.running[candidate.beam].ids.clone();
             ids.push(candidate.token);
-            let reason = candidate.ends.filter(|_| rank < config.num_beams);
             let mut score = candidate.score / length_factor(ids.len() - limits.prompt, config.length_penalty);
             score += if closed { LAST } else { 0.0 };
             score += if self.can_improve { 0.0 } else { LAST };
-            score += if reason.is_some() { 0.0 } else { LAST };
-            self.finished.push(Slot { ids, score, reason });
+            self.finished.push(Slot { ids, score, reason: candidate.ends });
         }
         // Stable: of equals the earlier finished stays first.
         self.finished.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -143,7 +140,7 @@ impl Beams {
     }
 
     /// The best candidates that do not end become the running beams.
-    fn go_on(&mut self, mut candidates: Vec<Candidate>, num_beams: usize) {
+    fn go_on(&mut self, mut candidates: Vec<Candidate>, num_beams: usize) -> Result<()> {
         for candidate in &mut candidates {
             candidate.score += if candidate.ends.is_some() { LAST } else { 0.0 };
         }
@@ -155,19 +152,24 @@ impl Beams {
             caches.push(Some(beam.cache));
             parents.push(beam.ids);
         }
-        // A cache moves to the last beam that needs it and is copied for the others.
+        // A cache moves to the last beam that needs it and is copied for the others; those nobody needs go first.
         let mut children = vec![0; parents.len()];
         candidates.iter().for_each(|c| children[c.beam] += 1);
+        caches.iter_mut().zip(&children).filter(|(_, children)| **children == 0).for_each(|(cache, _)| *cache = None);
         for candidate in candidates {
             children[candidate.beam] -= 1;
             let slot = &mut caches[candidate.beam];
-            let cache = if children[candidate.beam] == 0 { slot.take() } else { slot.clone() };
+            let cache = match children[candidate.beam] {
+                0 => slot.take(),
+                _ => slot.as_ref().map(KvCache::try_clone).transpose()?,
+            };
             let Some(cache) = cache else { continue };
             let mut ids = parents[candidate.beam].clone();
             ids.push(candidate.token);
             let Candidate { score, stops, .. } = candidate;
             self.running.push(Beam { ids, score, cache, logits: Vec::new(), stops });
         }
+        Ok(())
     }
 
     fn is_over(&mut self, config: &GenerationConfig, limits: &Limits, all_end: bool) -> bool {
@@ -200,17 +202,22 @@ impl Beams {
     pub fn finish(&self, engine: &Engine, config: &GenerationConfig, limits: &Limits) -> Result<Vec<Finished>> {
         let result = |slot: &Slot| {
             let ids = slot.ids[limits.prompt..].to_vec();
-            let mut stream = engine.tokenizer.stream_after(&slot.ids[..limits.prompt]);
-            let mut text = String::new();
-            for &id in &ids {
-                text += &stream.push(id)?;
-            }
-            text += &stream.finish();
+            let text = text_after(engine, &slot.ids, limits.prompt)?;
             let finish_reason = slot.reason.unwrap_or(FinishReason::Length);
             Ok(Finished { ids, text, finish_reason, score: Some(slot.score) })
         };
         self.finished.iter().take(config.num_return_sequences).map(result).collect()
     }
+}
+
+/// The text of the tokens after the prompt, as it continues the prompt's.
+fn text_after(engine: &Engine, ids: &[u32], prompt: usize) -> Result<String> {
+    let mut stream = engine.tokenizer.stream_after(&ids[..prompt]);
+    let mut text = String::new();
+    for &id in &ids[prompt..] {
+        text += &stream.push(id)?;
+    }
+    Ok(text + &stream.finish())
 }
 
 /// `length ^ length_penalty`, by which a score is divided.

@@ -161,6 +161,13 @@ impl Generation {
     fn prefill(&mut self, engine: &mut Engine, slice: usize) -> Result<()> {
         let total = self.prompt.len();
         let from = engine.read.len();
+        if !self.prompt.starts_with(&engine.read) || from >= total {
+            return Err(Error::BadParameter {
+                name: "engine".into(),
+                expected: "one that nothing else has used since this generation began".into(),
+                found: "another text in its cache".into(),
+            });
+        }
         let to = from.saturating_add(slice).min(total);
         let hidden = engine.read_tokens(&self.prompt[from..to], total)?;
         self.events.push_back(Event::Prefill { done: to, total });

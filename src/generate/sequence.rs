@@ -34,7 +34,7 @@ impl Sequence {
     ) -> Result<Self> {
         Ok(Self {
             ids: prompt.to_vec(),
-            cache: (index > 0).then(|| engine.cache.clone()),
+            cache: if index > 0 { Some(engine.cache.try_clone()?) } else { None },
             logits: Some(logits),
             finished: None,
             text: String::new(),

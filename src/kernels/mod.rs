@@ -32,33 +32,27 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Dot products of several vectors with one, all of the same length: the loads of `b` are shared.
 #[inline]
 pub(crate) fn dot_many<const N: usize>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
-    let len = b.len();
-    let a = a.map(|row| &row[..len]);
+    let (chunks, rest) = b.as_chunks::<LANES>();
+    let a = a.map(|row| row[..b.len()].as_chunks::<LANES>());
     let mut sums = [[0f32; LANES]; N];
-    let whole = len - len % LANES;
-    let mut i = 0;
-    while i < whole {
-        let y: &[f32] = &b[i..i + LANES];
-        for (sum, row) in sums.iter_mut().zip(&a) {
-            let x = &row[i..i + LANES];
+    for (i, y) in chunks.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(&a) {
+            let x = row.0[i];
             for lane in 0..LANES {
-                sum[lane] += x[lane] * y[lane];
+                sums[lane] += x[lane] * y[lane];
             }
         }
-        i += LANES;
     }
-    let mut out = [0f32; N];
-    for ((out, sum), row) in out.iter_mut().zip(&sums).zip(&a) {
+    std::array::from_fn(|n| {
         let mut total = 0f32;
-        for lane in sum {
+        for lane in sums[n] {
             total += lane;
         }
-        for (x, y) in row[whole..].iter().zip(&b[whole..]) {
+        for (x, y) in a[n].1.iter().zip(rest) {
             total += x * y;
         }
-        *out = total;
-    }
-    out
+        total
+    })
 }
 
 /// For tests: values that look like weights, the same every time.

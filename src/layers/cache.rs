@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 
 /// Keys and values per layer, each `[positions, width]` in f32. It grows with use.
-#[derive(Clone)]
 pub struct KvCache {
     layers: Vec<Layer>,
     width: usize,
@@ -49,14 +48,36 @@ impl KvCache {
     /// # Errors
     /// [`Error::OutOfMemory`] when it cannot grow; what it held stays.
     pub fn append(&mut self, layer: usize, keys: &[f32], values: &[f32]) -> Result<(&[f32], &[f32])> {
+        let width = self.width;
         let layer = &mut self.layers[layer];
-        for (held, new) in [(&mut layer.keys, keys), (&mut layer.values, values)] {
-            held.try_reserve(new.len()).map_err(|_| Error::OutOfMemory {
-                what: "the context (KV cache)".into(),
-                needed: ((held.len() + new.len()) * size_of::<f32>()) as u64,
-            })?;
-            held.extend_from_slice(new);
+        for held in [&mut layer.keys, &mut layer.values] {
+            grow(held, keys.len(), width)?;
         }
+        layer.keys.extend_from_slice(keys);
+        layer.values.extend_from_slice(values);
         Ok((&layer.keys, &layer.values))
     }
+
+    /// A copy, or [`Error::OutOfMemory`].
+    pub fn try_clone(&self) -> Result<Self> {
+        let mut copy = Self::new(self.layers.len(), self.width);
+        for (i, layer) in self.layers.iter().enumerate() {
+            copy.append(i, &layer.keys, &layer.values)?;
+        }
+        Ok(copy)
+    }
+}
+
+/// Makes room for `more` values: in steps of a quarter, and of 64 positions at least, so that little is left unused and
+/// little is copied.
+fn grow(held: &mut Vec<f32>, more: usize, width: usize) -> Result<()> {
+    let wanted = held.len() + more;
+    if wanted <= held.capacity() {
+        return Ok(());
+    }
+    let room = more.max(held.len() / 4).max(64 * width);
+    held.try_reserve_exact(room).map_err(|_| Error::OutOfMemory {
+        what: "the context (KV cache)".into(),
+        needed: (wanted as u64).saturating_mul(size_of::<f32>() as u64),
+    })
 }

@@ -25,17 +25,18 @@ impl Weight {
         }
     }
 
-    /// The size in memory.
-    pub fn size_in_bytes(&self) -> usize {
-        match self {
-            Self::Packed(matrix) => matrix.size_in_bytes(),
-            Self::Dense(tensor) => tensor.elem_count() * size_of::<f32>(),
-        }
+    /// Whether this is the same matrix, value for value, in the same format.
+    pub fn is(&self, other: &Matrix) -> bool {
+        matches!(self, Self::Packed(matrix) if **matrix == *other)
     }
 
     /// `x · selfᵀ` for `x` of shape `[n, inputs]`.
     pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
         match self {
+            // Packed products have no gradient; losing it unsaid would be worse than failing.
+            Self::Packed(_) if x.track_op() => {
+                Err(candle_core::Error::Msg("packed weights cannot be trained through".into()).into())
+            }
             Self::Packed(matrix) => {
                 let n = x.dim(0)?;
                 rows(with_values(x, |x| matrix.matmul(x))?, n)
@@ -111,5 +112,29 @@ impl Embedding {
             }
             Weight::Dense(tensor) => Ok(tensor.index_select(&Tensor::new(ids, tensor.device())?, 0)?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Format;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn dense_and_packed_weights_give_the_same() {
+        let values: Vec<f32> = (0..6 * 5).map(|i| (i as f32 * 0.37).sin()).collect();
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let packed = Weight::Packed(Arc::new(Matrix::new("w", Format::F32, 6, 5, bytes).unwrap()));
+        let dense = Weight::Dense(Tensor::from_vec(values, (6, 5), &Device::Cpu).unwrap());
+        let x = Tensor::from_vec((0..15).map(|i| (i as f32).cos()).collect::<Vec<_>>(), (3, 5), &Device::Cpu).unwrap();
+        let all = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (a, b) in all(&packed.matmul(&x).unwrap()).iter().zip(all(&dense.matmul(&x).unwrap())) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        let (a, b) = (Embedding::new(packed.clone()), Embedding::new(dense));
+        assert_eq!(all(&a.forward(&[4, 0]).unwrap()), all(&b.forward(&[4, 0]).unwrap()));
+        let tracked = Var::from_tensor(&x).unwrap();
+        assert!(packed.matmul(tracked.as_tensor()).is_err());
     }
 }

@@ -145,7 +145,12 @@ const REJECTED_METADATA: &[(&str, f64)] = &[
     ("final_logit_softcapping", 0.0),
     ("logit_scale", 1.0),
     ("residual_scale", 1.0),
+    ("rope.scale_linear", 1.0),
     ("rope.scaling.attn_factor", 1.0),
+    ("rope.scaling.yarn_attn_factor", 1.0),
+    ("rope.scaling.yarn_beta_fast", 32.0),
+    ("rope.scaling.yarn_beta_slow", 1.0),
+    ("rope.scaling.yarn_ext_factor", 1.0),
     ("rope.scaling.yarn_log_multiplier", 0.0),
     ("use_parallel_residual", 0.0),
 ];
@@ -155,6 +160,10 @@ const REJECTED_METADATA: &[(&str, f64)] = &[
 /// # Errors
 /// [`Error::Unsupported`] naming the key.
 pub(super) fn refuse_unhonoured(meta: &Metadata, architecture: &str) -> Result<()> {
+    let causal = format!("{architecture}.attention.causal");
+    if meta.contains(&causal) && meta.get_bool(&causal)? == Some(false) {
+        return Err(meta.bad(&causal, "true: every token sees only those before it"));
+    }
     for (name, neutral) in REJECTED_METADATA {
         let key = format!("{architecture}.{name}");
         let harmless = !meta.contains(&key)
@@ -169,6 +178,18 @@ pub(super) fn refuse_unhonoured(meta: &Metadata, architecture: &str) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A product of sizes from a configuration.
+///
+/// # Errors
+/// [`Error::BadConfig`] naming `fields` where it does not fit this machine.
+pub(super) fn product(fields: &str, a: usize, b: usize) -> Result<usize> {
+    a.checked_mul(b).filter(|n| i32::try_from(*n).is_ok()).ok_or_else(|| Error::BadConfig {
+        field: fields.into(),
+        expected: "a product below 2^31".into(),
+        found: format!("{a} times {b}"),
+    })
 }
 
 /// A number above zero in GGUF metadata.

@@ -1,6 +1,6 @@
 //! GPT-2 (Radford et al. 2019) as `GPT2LMHeadModel` computes it.
 
-use super::config::{count, positive, refuse_unhonoured, vocab_size};
+use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
 use crate::error::{Error, Result};
@@ -46,14 +46,14 @@ impl Config {
     fn from_json(fields: &Fields) -> Result<Self> {
         fields.refuse_unhonoured()?;
         let n_embd = fields.count(&["n_embd", "hidden_size"], Some(768))?;
-        let activation = fields.str(&["activation_function", "hidden_act"])?.unwrap_or("gelu_new");
+        let activation = fields.str(&["activation_function"])?.unwrap_or("gelu_new");
         Ok(Self {
             vocab_size: fields.count(&["vocab_size"], Some(50257))?,
             n_positions: fields.count(&["n_positions", "max_position_embeddings"], Some(1024))?,
             n_embd,
             n_layer: fields.count(&["n_layer", "num_hidden_layers"], Some(12))?,
             n_head: fields.count(&["n_head", "num_attention_heads"], Some(12))?,
-            n_inner: fields.count(&["n_inner"], Some(4 * n_embd))?,
+            n_inner: fields.count(&["n_inner"], Some(product("4 × n_embd", 4, n_embd)?))?,
             activation_function: Activation::parse("activation_function", activation)?,
             layer_norm_epsilon: fields.positive(&["layer_norm_epsilon"])?.unwrap_or(1e-5),
             scale_attn_weights: fields.bool(&["scale_attn_weights"], true)?,
@@ -116,6 +116,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         });
     }
     let dim = width / config.n_head;
+    let qkv_width = product("3 × n_embd", 3, width)?;
     loader.set_prefix("transformer.", "wte.weight");
     let wte = loader.embedding("wte", config.vocab_size, width)?;
     let wpe = loader.embedding("wpe", config.n_positions, width)?;
@@ -129,7 +130,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         let mut conv1d = |part: &str, inputs: usize, outputs: usize| {
             loader.linear(&name(part), Layout::InputMajor, inputs, outputs, Bias::Yes)
         };
-        let c_attn = conv1d("attn.c_attn", width, 3 * width)?;
+        let c_attn = conv1d("attn.c_attn", width, qkv_width)?;
         let attn_c_proj = conv1d("attn.c_proj", width, width)?;
         let c_fc = conv1d("mlp.c_fc", width, config.n_inner)?;
         let mlp_c_proj = conv1d("mlp.c_proj", config.n_inner, width)?;
@@ -144,11 +145,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         });
     }
     let ln_f = loader.layer_norm("ln_f", width, eps)?;
-    let lm_head = if config.tie_word_embeddings {
-        Linear::new(wte.weight(), None)
-    } else {
-        loader.linear("lm_head", Layout::OutputMajor, width, config.vocab_size, Bias::No)?
-    };
+    let lm_head = loader.head(config.tie_word_embeddings, &wte, width, config.vocab_size)?;
     let spec = Spec {
         architecture: ARCHITECTURE.name,
         layers: config.n_layer,
@@ -171,7 +168,11 @@ impl Decoder for Gpt2 {
     }
 
     fn forward(&self, pass: &mut Pass) -> Result<Tensor> {
-        let mut x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&pass.positions())?)?;
+        let positions = pass.positions();
+        if let Some(&last) = positions.iter().max().filter(|&&p| p as usize >= self.spec.context_length) {
+            return Err(Error::ContextFull { limit: self.spec.context_length, found: last as usize + 1 });
+        }
+        let mut x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&positions)?)?;
         for (i, block) in self.blocks.iter().enumerate() {
             x = (&x + block.attention(&block.ln_1.forward(&x)?, i, pass)?)?;
             x = (&x + block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?)?;

@@ -1,6 +1,6 @@
 //! Llama-type decoders (Touvron et al. 2023) as `LlamaForCausalLM` computes them.
 
-use super::config::{count, positive, refuse_unhonoured, vocab_size};
+use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
 use crate::error::{Error, Result};
@@ -101,7 +101,16 @@ impl Config {
         }
         let context = count(meta, "llama.context_length")?;
         let factor = positive(meta, "llama.rope.scaling.factor", 1.0)?;
-        let scaling = match (divisors, meta.get_str("llama.rope.scaling.type")?.unwrap_or("none")) {
+        // llama.cpp takes a factor without a kind for linear scaling.
+        let kind = match meta.get_str("llama.rope.scaling.type")? {
+            Some(kind) => kind,
+            None if factor != 1.0 => "linear",
+            None => "none",
+        };
+        let scaling = match (divisors, kind) {
+            (Some(_), kind) if kind != "none" && factor != 1.0 => {
+                return Err(refuse("llama.rope.scaling.type", kind.into(), "none beside rope_freqs.weight"));
+            }
             (Some(divisors), _) if divisors.len() == head_dim / 2 => Scaling::Divisors(divisors),
             (Some(divisors), _) => {
                 return Err(Error::BadTensor {
@@ -304,7 +313,8 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         dim,
         scale: (dim as f32).sqrt().recip(),
     };
-    let (q_width, kv_width) = (heads.query * dim, heads.key_value * dim);
+    let q_width = product("num_attention_heads × head_dim", heads.query, dim)?;
+    let kv_width = product("num_key_value_heads × head_dim", heads.key_value, dim)?;
     loader.set_prefix("model.", "embed_tokens.weight");
     let embed_tokens = loader.embedding("embed_tokens", config.vocab_size, width)?;
     let mut blocks = Vec::new();
@@ -332,11 +342,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         });
     }
     let norm = loader.rms_norm("norm", width, eps)?;
-    let lm_head = if config.tie_word_embeddings {
-        Linear::new(embed_tokens.weight(), None)
-    } else {
-        loader.linear("lm_head", Layout::OutputMajor, width, config.vocab_size, Bias::No)?
-    };
+    let lm_head = loader.head(config.tie_word_embeddings, &embed_tokens, width, config.vocab_size)?;
     // Dynamic scaling is there to go on beyond the trained length, by its factor.
     let context_length = match &config.scaling {
         Scaling::Dynamic { factor, max_position } => {

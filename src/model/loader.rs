@@ -139,9 +139,10 @@ impl<'a> Loader<'a> {
 
     /// A vector whose length the file decides, when there is one.
     pub fn optional_vector(&mut self, file_name: &str) -> Result<Option<Vec<f32>>> {
-        let Some(len) = self.weights.info(file_name).map(|info| info.shape.iter().product::<usize>()) else {
+        if !self.weights.contains(file_name) {
             return Ok(None);
-        };
+        }
+        let len = self.weights.expect(file_name)?.shape.iter().product();
         let (format, bytes) = self.read(file_name, &[len])?;
         let mut values = try_vec(0f32, len, "a vector")?;
         format.dequantize(&bytes, &mut values);
@@ -163,6 +164,21 @@ impl<'a> Loader<'a> {
         };
         let bias = if has_bias { Some(self.vector(name, "bias", matrix.rows())?) } else { None };
         Ok(Linear::new(Weight::Packed(Arc::new(matrix)), bias))
+    }
+
+    /// The output head. One that is tied shares the embedding, unless the file has another one beside it: transformers
+    /// then uses that.
+    pub fn head(&mut self, tied: bool, embedding: &Embedding, width: usize, vocab_size: usize) -> Result<Linear> {
+        if tied && !self.contains("lm_head", "weight") {
+            return Ok(Linear::new(embedding.weight(), None));
+        }
+        let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
+        let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width)?;
+        if tied && embedding.weight().is(&head) {
+            (self.parameters, self.bytes_by_format) = (parameters, bytes);
+            return Ok(Linear::new(embedding.weight(), None));
+        }
+        self.linear_of(head, "lm_head", Bias::No)
     }
 
     /// An embedding table.

@@ -9,7 +9,7 @@ pub use config::Fields;
 pub use loader::Loader;
 
 use crate::error::{Error, Result};
-use crate::kernels::attention::{Heads, attention};
+use crate::kernels::attention::{Heads, attention, plain};
 use crate::layers::{KvCache, rows, with_values};
 use crate::weights::Weights;
 use candle_core::Tensor;
@@ -142,17 +142,24 @@ impl<'a> Pass<'a> {
         self.length
     }
 
-    /// The last row of each sequence.
-    pub fn last_rows(&self) -> Vec<u32> {
-        let ends = self.sequences.iter().scan(0u32, |end, s| {
-            *end += s.ids.len() as u32;
-            Some(end.saturating_sub(1))
-        });
-        ends.collect()
+    /// Attention that gradients flow through: every sequence is read whole, and nothing is cached.
+    fn attend_tracked(&self, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let mut out = Vec::with_capacity(self.sequences.len());
+        let mut row = 0;
+        for sequence in &self.sequences {
+            let n = sequence.ids.len();
+            let part = |x: &Tensor| x.narrow(0, row, n);
+            out.push(plain(heads, &part(q)?, &part(k)?, &part(v)?, 0)?);
+            row += n;
+        }
+        Ok(Tensor::cat(&out, 0)?)
     }
 
     /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`).
     pub fn attend(&mut self, layer: usize, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        if q.track_op() || k.track_op() || v.track_op() {
+            return self.attend_tracked(heads, q, k, v);
+        }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         with_values(q, |q| {
             with_values(k, |k| {

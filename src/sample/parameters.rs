@@ -113,12 +113,13 @@ fn put<T>(slot: &mut T, value: Option<T>, expected: &'static str) -> Set {
     Ok(())
 }
 
-fn whole(v: &Value) -> Option<usize> {
+fn natural(v: &Value) -> Option<u64> {
     // JavaScript has no integers: 3.0 is 3.
-    v.as_u64()
-        .or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))?
-        .try_into()
-        .ok()
+    v.as_u64().or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))
+}
+
+fn whole(v: &Value) -> Option<usize> {
+    natural(v)?.try_into().ok()
 }
 
 fn number(v: &Value) -> Option<f32> {
@@ -218,7 +219,7 @@ pub const PARAMETERS: &[Parameter] = &[
         Some((0., 4294967295., 1.)),
         SAMPLING,
         true,
-        |v| whole(v).map(|n| Some(n as u64)),
+        |v| natural(v).map(Some),
         AT_LEAST_ZERO,
         |v: &Option<u64>| (*v).into()
     ),
@@ -340,20 +341,26 @@ pub const PARAMETERS: &[Parameter] = &[
 /// values beside null, false, zero and empty.
 const REJECTED: &[(&str, f64)] = &[
     ("begin_suppress_tokens", 0.0),
+    ("constraints", 0.0),
     ("diversity_penalty", 0.0),
+    ("dola_layers", 0.0),
     ("encoder_no_repeat_ngram_size", 0.0),
     ("encoder_repetition_penalty", 1.0),
     ("epsilon_cutoff", 0.0),
     ("eta_cutoff", 0.0),
     ("exponential_decay_length_penalty", 0.0),
+    ("force_words_ids", 0.0),
     ("forced_bos_token_id", -1.0),
     ("forced_eos_token_id", -1.0),
     ("guidance_scale", 1.0),
+    ("max_time", 0.0),
     ("min_length", 0.0),
     ("num_beam_groups", 1.0),
     ("penalty_alpha", 0.0),
+    ("renormalize_logits", 0.0),
     ("sequence_bias", 0.0),
     ("suppress_tokens", 0.0),
+    ("token_healing", 0.0),
     ("top_h", 0.0),
     ("watermarking_config", 0.0),
 ];
@@ -402,9 +409,13 @@ impl GenerationConfig {
                 });
             }
         }
+        let samples = values.get("do_sample").and_then(Value::as_bool).unwrap_or(false);
         for parameter in PARAMETERS {
-            if let Some(value) = values.get(parameter.name).filter(|v| !v.is_null()) {
-                self.set(parameter.name, value)?;
+            let Some(value) = values.get(parameter.name).filter(|v| !v.is_null()) else { continue };
+            match self.set(parameter.name, value) {
+                // Some models that do not sample say so by a temperature of 0, which then is never looked at.
+                Err(_) if parameter.needs == SAMPLING && !samples => {}
+                result => result?,
             }
         }
         Ok(())
@@ -432,10 +443,6 @@ impl GenerationConfig {
         let outside = |id: &&u32| **id as usize >= vocab_size;
         if let Some(id) = self.bad_words_ids.iter().flatten().find(outside) {
             return bad("bad_words_ids", format!("token ids below {vocab_size}"), id.to_string());
-        }
-        let single_eos = |word: &Vec<u32>| matches!(word.as_slice(), [id] if self.eos_token_id.contains(id));
-        if !self.bad_words_ids.is_empty() && self.bad_words_ids.iter().all(single_eos) {
-            return bad("bad_words_ids", "something besides the end-of-text token".into(), "only that".into());
         }
         if self.num_return_sequences > 1 {
             let n = self.num_return_sequences.to_string();

@@ -97,11 +97,6 @@ impl Engine {
         to_js(&out)
     }
 
-    /// The text of token ids.
-    pub fn decode(&self, ids: Vec<u32>) -> Result<String, JsValue> {
-        self.inner.tokenizer().decode(&ids, true).map_err(thrown)
-    }
-
     /// Begins a generation. `prompt` is a string or an array of ids, `config` an object of GenerationConfig parameters.
     /// Returns `{promptTokens, reusedTokens, seed}`. Throws on a bad parameter; a generation under way is dropped.
     pub fn start(&mut self, prompt: JsValue, config: JsValue) -> Result<JsValue, JsValue> {

@@ -1,5 +1,6 @@
 //! `cargo xtask eval`: how well a model predicts a text. Documents are split at `<|endoftext|>`, each is read from a fresh
-//! context that begins with the model's first token, where it has one; the separator itself is not scored. A document
+//! context that begins with the model's first token, where it has one; the separator and white space around a document are
+//! not scored. A document
 //! longer than the context is read in windows that overlap by half, each token scored once, with the longest past.
 
 use anyhow::{Result, ensure};

@@ -23,9 +23,14 @@ impl Parameters {
 
 /// Numbers, lists and true or false are read as JSON, a comma-separated list of ids too; anything else is text.
 fn value(name: &str, text: &str) -> Value {
-    let ids = PARAMETERS.iter().any(|p| p.name == name && p.kind == Kind::Ids);
-    let listed = if ids && !text.starts_with('[') { format!("[{text}]") } else { text.to_string() };
-    serde_json::from_str(&listed).unwrap_or_else(|_| text.into())
+    let kind = PARAMETERS.iter().find(|p| p.name == name).map(|p| p.kind);
+    let list = text.starts_with('[');
+    let json = match kind {
+        Some(Kind::Strings) if !list => return text.into(),
+        Some(Kind::Ids) if !list => serde_json::from_str(&format!("[{text}]")),
+        _ => serde_json::from_str(text),
+    };
+    json.unwrap_or_else(|_| text.into())
 }
 
 impl clap::Args for Parameters {
