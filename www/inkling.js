@@ -62,7 +62,7 @@ export async function load(source, { onProgress, signal } = {}) {
   if (!artifact) {
     throw new InklingError('unsupported', 'expected a browser with WebAssembly SIMD and module workers, found one without');
   }
-  const connection = new Connection();
+  const connection = connect();
   const stop = () => connection.close(aborted(/** @type {AbortSignal} */ (signal)));
   signal?.addEventListener('abort', stop, { once: true });
   try {
@@ -74,6 +74,15 @@ export async function load(source, { onProgress, signal } = {}) {
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** A fresh worker; a page may forbid it. @returns {Connection} */
+function connect() {
+  try {
+    return new Connection();
+  } catch (error) {
+    throw new InklingError('unsupported', `expected a worker to start, found ${String(error)}`, { cause: error });
   }
 }
 
@@ -118,14 +127,19 @@ export class Model {
         prompt: typeof prompt === 'string' ? wellFormed(prompt) : [...prompt],
         config,
       };
-      yield* this.#stream(message, signal);
+      yield* this.#stream(message, signal, finished);
     } finally {
       finished();
     }
   }
 
-  /** @param {Omit<Extract<ToWorker, { type: 'generate' }>, 'request'>} message @param {AbortSignal} [signal] @returns {AsyncGenerator<GenerateEvent, void, void>} */
-  async *#stream(message, signal) {
+  /**
+   * @param {Omit<Extract<ToWorker, { type: 'generate' }>, 'request'>} message
+   * @param {AbortSignal | undefined} signal
+   * @param {() => void} finished  called when the engine is free again, also if nobody asks for the rest of the events
+   * @returns {AsyncGenerator<GenerateEvent, void, void>}
+   */
+  async *#stream(message, signal, finished) {
     /** Events that have arrived and not been taken yet. @type {GenerateEvent[]} */
     let waiting = [];
     /** @type {InklingError | null} */
@@ -151,6 +165,7 @@ export class Model {
       )
       .finally(() => {
         ended = true;
+        finished();
         wake();
       });
 
@@ -191,6 +206,9 @@ export class Model {
  * @property {(progress: LoadProgress) => void} [onProgress]
  * @property {(event: StreamedEvent) => void} [onEvent]
  */
+
+/** How long a stop may take before the worker is given up, in milliseconds: longer than any single step of a model. */
+const STOP_PATIENCE = 20_000;
 
 /** One worker and the requests it has not answered yet. */
 class Connection {
@@ -233,9 +251,13 @@ class Connection {
     return Object.assign(answer, { request });
   }
 
-  /** @param {number} request */
+  /** Asks the worker to end a request; one that does not hear is ended itself. @param {number} request */
   stop(request) {
-    if (this.#pending.has(request)) this.#worker.postMessage({ type: 'stop', request });
+    if (!this.#pending.has(request)) return;
+    this.#worker.postMessage({ type: 'stop', request });
+    setTimeout(() => {
+      if (this.#pending.has(request)) this.close(new InklingError('crashed', 'the engine did not stop when asked to'));
+    }, STOP_PATIENCE);
   }
 
   /** Ends the worker at once, and with it every request. The last reason is what later calls are told. @param {InklingError} reason */

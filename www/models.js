@@ -17,6 +17,7 @@ const MOST_FILES = 2000;
 
 export class Picker {
   /** The person wants this one. @type {(entry: Entry) => void} */ onPick = () => {};
+  /** What was dropped cannot be read. @type {(message: string) => void} */ onUnreadable = () => {};
   #select = /** @type {HTMLSelectElement} */ (byId('model'));
   /** @type {Entry[]} */ #shipped = [];
   /** @type {Entry[]} */ #own = [];
@@ -97,7 +98,11 @@ export class Picker {
       if (!hasFiles(event) || !event.dataTransfer) return;
       event.preventDefault();
       curtain.hidden = true;
-      this.#offer(await dropped(event.dataTransfer));
+      try {
+        this.#offer(await dropped(event.dataTransfer));
+      } catch (error) {
+        this.onUnreadable(error instanceof Error ? error.message : String(error));
+      }
     });
   }
 

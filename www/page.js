@@ -293,6 +293,7 @@ alternatives.onChoose = (words) => {
   writer.choose(words);
   changed();
 };
+picker.onUnreadable = (detail) => notices.error('io', { detail });
 picker.onPick = (entry) => void open(entry);
 addEventListener('pagehide', save);
 

@@ -2,7 +2,7 @@
  * The messages between a page (`inkling.js`) and its worker (`worker.js`), as types. There is no code here.
  *
  * Every request carries a number and ends exactly once: `done`, `error`, or `aborted`. Until then it may send
- * `progress` (while a model is opened) or `event` (while it generates). Events carry deltas, never the whole text.
+ * `progress` (while a model is opened) or `event` (while it generates). Events carry deltas; only the preview of a beam search is a whole text.
  */
 
 /**
@@ -62,7 +62,7 @@
  * `needs` names the switch without which it has no effect.
  * @typedef {object} Parameter
  * @property {string} name
- * @property {'float' | 'int' | 'bool' | 'ids' | 'id_lists' | 'strings'} kind
+ * @property {'float' | 'int' | 'bool' | 'early_stopping' | 'ids' | 'id_lists' | 'strings'} kind
  * @property {unknown} default
  * @property {number | null} [min]
  * @property {number | null} [max]

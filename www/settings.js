@@ -16,7 +16,9 @@ const MOST_SEEDS = 2 ** 32;
 /** A slider with more positions than this cannot be aimed. */
 const MOST_POSITIONS = 4096;
 
-/** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
+/** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Control */
+/** What `early_stopping` can be: false, true or "never", as the value of an option. */
+const EARLY_STOPPING = /** @type {const} */ (['false', 'true', 'never']);
 /** @typedef {{ parameter: Parameter, control: Control, row: HTMLElement, note: HTMLElement }} Field */
 
 export class Settings {
@@ -146,13 +148,17 @@ export class Settings {
   #control(parameter) {
     const { name, kind } = parameter;
     const lines = kind === 'strings' || kind === 'id_lists';
-    const control = document.createElement(lines ? 'textarea' : 'input');
+    const control = document.createElement(lines ? 'textarea' : kind === 'early_stopping' ? 'select' : 'input');
     control.id = idOf(name);
     control.dataset.parameter = name;
     control.autocomplete = 'off';
     if (control instanceof HTMLTextAreaElement) {
       control.rows = 2;
       control.spellcheck = false;
+    } else if (control instanceof HTMLSelectElement) {
+      for (const value of EARLY_STOPPING) {
+        control.append(Object.assign(element('option', t(`settings.early_stopping.${value}`)), { value }));
+      }
     } else if (kind === 'bool') {
       control.type = 'checkbox';
     } else if (kind === 'ids') {
@@ -278,6 +284,8 @@ function read(parameter, control) {
   if (control instanceof HTMLInputElement && control.type === 'checkbox') return control.checked;
   const text = control.value.trim();
   switch (parameter.kind) {
+    case 'early_stopping':
+      return text === 'never' ? text : text === 'true';
     case 'strings':
       return someOf(lines(control.value).map((line) => line.replaceAll('\\n', '\n').replaceAll('\\t', '\t')));
     case 'id_lists':

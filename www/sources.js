@@ -12,7 +12,7 @@ const REPORT_EVERY = 40;
 
 const WEIGHTS = 'model.safetensors';
 const WEIGHTS_INDEX = 'model.safetensors.index.json';
-const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
 
 /** A file that is absent or not what it should be, with a stable code. */
 export class SourceError extends Error {

@@ -188,8 +188,9 @@ function describe(error) {
     const full = /out of memory|allocation/i.test(message) || memoryBytes() > 3.5 * 2 ** 30;
     return { code: full ? 'out_of_memory' : 'crashed', message, fatal: true };
   }
-  if (error instanceof RangeError && /memory|allocat/i.test(message)) {
-    return { code: 'out_of_memory', message, fatal: true };
+  if (error instanceof RangeError) {
+    // Too much memory asked of the browser, or a stack overflow in the midst of the engine.
+    return { code: /memory|allocat/i.test(message) ? 'out_of_memory' : 'crashed', message, fatal: true };
   }
   const code = /** @type {{ code?: unknown }} */ (error)?.code;
   if (code === 'out_of_memory') return { code, message, fatal: true };
