@@ -1,6 +1,6 @@
 //! A weight matrix kept in the format of its file, its rows, and its product with activations.
 
-use super::{Format, dot_many};
+use super::Format;
 use crate::error::{Error, Result, try_vec};
 
 /// A row-major matrix of shape `[rows, cols]` in any [`Format`]. Rows are decoded one at a time while they are used;
@@ -14,8 +14,10 @@ pub struct Matrix {
     bytes: Vec<u8>,
 }
 
-/// How many weight rows are decoded and multiplied together.
-const ROWS: usize = 4;
+/// Weight rows decoded and multiplied together.
+const ROWS: usize = 8;
+/// Weight rows and activation rows of the tile that a batch is multiplied by: as many sums as registers hold.
+const TILE: (usize, usize) = (4, 3);
 
 impl Matrix {
     /// Wraps the little-endian bytes of a tensor.
@@ -83,30 +85,83 @@ impl Matrix {
     pub fn matmul(&self, x: &[f32]) -> Result<Vec<f32>> {
         let n = x.len() / self.cols.max(1);
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
-        let mut buffer = vec![0f32; ROWS * self.cols];
-        let mut row = 0;
-        while row + ROWS <= self.rows {
-            let (b0, rest) = buffer.split_at_mut(self.cols);
-            let (b1, rest) = rest.split_at_mut(self.cols);
-            let (b2, b3) = rest.split_at_mut(self.cols);
-            let w =
-                [self.row_in(row, b0), self.row_in(row + 1, b1), self.row_in(row + 2, b2), self.row_in(row + 3, b3)];
-            for (i, x) in x.chunks_exact(self.cols).enumerate() {
-                // One by one: copied as a whole, the sums are built in memory and the loop is three times slower.
-                for (j, sum) in dot_many(w, x).into_iter().enumerate() {
-                    out[i * self.rows + row + j] = sum;
+        let mut buffer = try_vec(0f32, ROWS * self.cols, "decoding weights")?;
+        for first in (0..self.rows).step_by(ROWS) {
+            let mut buffers = buffer.chunks_exact_mut(self.cols);
+            if first + ROWS > self.rows {
+                for (row, buffer) in (first..self.rows).zip(buffers) {
+                    self.multiply([self.row_in(row, buffer)], x, row, &mut out);
+                }
+                break;
+            }
+            let mut next = |j| buffers.next().map_or(&[][..], |buffer| self.row_in(first + j, buffer));
+            let w: [&[f32]; ROWS] = std::array::from_fn(&mut next);
+            let batched = n - n % TILE.1;
+            let (many, few) = x.split_at(batched * self.cols);
+            for (half, row) in w.as_chunks::<{ TILE.0 }>().0.iter().zip((first..).step_by(TILE.0)) {
+                for (xs, i) in many.chunks_exact(TILE.1 * self.cols).zip((0..).step_by(TILE.1)) {
+                    let xs: [&[f32]; TILE.1] = std::array::from_fn(|a| &xs[a * self.cols..(a + 1) * self.cols]);
+                    self.store(tile(*half, xs), i, row, &mut out);
                 }
             }
-            row += ROWS;
-        }
-        for row in row..self.rows {
-            let w = self.row_in(row, &mut buffer[..self.cols]);
-            for (i, x) in x.chunks_exact(self.cols).enumerate() {
-                out[i * self.rows + row] = dot_many([w], x)[0];
-            }
+            self.multiply(w, few, first, &mut out[batched * self.rows..]);
         }
         Ok(out)
     }
+
+    /// Multiplies some weight rows, the first of which is `row`, with every activation row of `x`.
+    #[inline]
+    fn multiply<const R: usize>(&self, w: [&[f32]; R], x: &[f32], row: usize, out: &mut [f32]) {
+        for (i, x) in x.chunks_exact(self.cols).enumerate() {
+            self.store(tile(w, [x]), i, row, out);
+        }
+    }
+
+    /// One by one: copied as a whole, the sums would be built in memory and the loop be several times slower.
+    #[inline(always)]
+    fn store<const R: usize, const A: usize>(&self, sums: [[f32; A]; R], i: usize, row: usize, out: &mut [f32]) {
+        for (r, sums) in sums.iter().enumerate() {
+            for (a, sum) in sums.iter().enumerate() {
+                out[(i + a) * self.rows + row + r] = *sum;
+            }
+        }
+    }
+}
+
+/// Partial sums each dot product keeps: the width of one SIMD register, so that a tile's sums all stay in registers.
+const LANES: usize = 4;
+
+/// Dot products of `R` weight rows with `A` activation rows, all of the same length. The order in which a product is
+/// summed does not depend on `R` and `A`.
+#[inline(always)]
+fn tile<const R: usize, const A: usize>(w: [&[f32]; R], x: [&[f32]; A]) -> [[f32; A]; R] {
+    let len = x.first().map_or(0, |x| x.len());
+    let (w, x) = (w.map(|row| &row[..len]), x.map(|row| &row[..len]));
+    let mut sums = [[[0f32; LANES]; A]; R];
+    let whole = len - len % LANES;
+    for i in (0..whole).step_by(LANES) {
+        let x: [[f32; LANES]; A] = std::array::from_fn(|a| std::array::from_fn(|lane| x[a][i + lane]));
+        for r in 0..R {
+            let w: [f32; LANES] = std::array::from_fn(|lane| w[r][i + lane]);
+            for a in 0..A {
+                for lane in 0..LANES {
+                    sums[r][a][lane] += w[lane] * x[a][lane];
+                }
+            }
+        }
+    }
+    std::array::from_fn(|r| {
+        std::array::from_fn(|a| {
+            let mut total = 0f32;
+            for sum in sums[r][a] {
+                total += sum;
+            }
+            for j in whole..len {
+                total += w[r][j] * x[a][j];
+            }
+            total
+        })
+    })
 }
 
 /// The transpose of a row-major `[rows, cols]` matrix of `size`-byte values, in place of which it is returned. GPT-2

@@ -22,37 +22,21 @@ pub use matrix::Matrix;
 /// How many partial sums a dot product keeps; a multiple of every SIMD width in use.
 const LANES: usize = 8;
 
-/// Dot product of two slices of equal length, in the fixed order of this module.
+/// Dot product of two slices of equal length, in one fixed order.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let [sum] = dot_many([a], b);
-    sum
-}
-
-/// Dot products of several vectors with one, all of the same length: the loads of `b` are shared.
-#[inline]
-pub(crate) fn dot_many<const N: usize>(a: [&[f32]; N], b: &[f32]) -> [f32; N] {
-    let (chunks, rest) = b.as_chunks::<LANES>();
-    let a = a.map(|row| row[..b.len()].as_chunks::<LANES>());
-    let mut sums = [[0f32; LANES]; N];
-    for (i, y) in chunks.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(&a) {
-            let x = row.0[i];
-            for lane in 0..LANES {
-                sums[lane] += x[lane] * y[lane];
-            }
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
         }
     }
-    std::array::from_fn(|n| {
-        let mut total = 0f32;
-        for lane in sums[n] {
-            total += lane;
-        }
-        for (x, y) in a[n].1.iter().zip(rest) {
-            total += x * y;
-        }
-        total
-    })
+    let mut total: f32 = sums.iter().sum();
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        total += a * b;
+    }
+    total
 }
 
 /// For tests: values that look like weights, the same every time.

@@ -119,7 +119,7 @@ fn natural(v: &Value) -> Option<u64> {
 }
 
 fn whole(v: &Value) -> Option<usize> {
-    natural(v)?.try_into().ok()
+    natural(v).filter(|v| *v <= 1 << 31)?.try_into().ok()
 }
 
 fn number(v: &Value) -> Option<f32> {
@@ -186,8 +186,9 @@ fn shown(v: &f32) -> Value {
 
 const SAMPLING: Option<&str> = Some("do_sample");
 const BEAMS: Option<&str> = Some("num_beams");
-const AT_LEAST_ONE: &str = "a whole number of at least 1";
-const AT_LEAST_ZERO: &str = "a whole number of at least 0";
+const AT_LEAST_ONE: &str = "a whole number from 1 to 2^31";
+const AT_LEAST_ZERO: &str = "a whole number from 0 to 2^31";
+const ANY_SEED: &str = "a whole number from 0 to 2^53";
 const FRACTION: &str = "a number from 0 to 1";
 
 /// Every parameter, in the order people should meet them.
@@ -220,7 +221,7 @@ pub const PARAMETERS: &[Parameter] = &[
         SAMPLING,
         true,
         |v| natural(v).map(Some),
-        AT_LEAST_ZERO,
+        ANY_SEED,
         |v: &Option<u64>| (*v).into()
     ),
     parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
@@ -415,6 +416,13 @@ impl GenerationConfig {
             match self.set(parameter.name, value) {
                 // Some models that do not sample say so by a temperature of 0, which then is never looked at.
                 Err(_) if parameter.needs == SAMPLING && !samples => {}
+                Err(Error::BadParameter { name, expected, found }) => {
+                    return Err(Error::BadConfig {
+                        field: format!("{name} (generation_config.json)"),
+                        expected,
+                        found,
+                    });
+                }
                 result => result?,
             }
         }

@@ -16,7 +16,10 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 /// Aimed-at time of one slice of the prompt: as long as a person may wait for "stop".
-const SLICE_MS: f64 = 60.0;
+const SLICE_MS: f64 = 120.0;
+/// Smaller slices cost more than they give: every slice decodes all weights once. A model for which this many tokens
+/// take longer writes about as slowly, so a stop still comes within a few tokens' time.
+const SMALLEST_SLICE: usize = 4;
 /// Slices begin small, since the speed is not known yet.
 const FIRST_SLICE: usize = 8;
 const LARGEST_SLICE: usize = 512;
@@ -142,7 +145,7 @@ impl Engine {
             Event::Prefill { done, total } if done < total => {
                 let spent = (js_sys::Date::now() - began).max(1.0);
                 let wanted = (self.slice as f64 * SLICE_MS / spent) as usize;
-                self.slice = wanted.clamp(self.slice / 2, self.slice * 2).clamp(1, LARGEST_SLICE);
+                self.slice = wanted.clamp(self.slice / 2, self.slice * 2).clamp(SMALLEST_SLICE, LARGEST_SLICE);
             }
             Event::Done { .. } => self.generation = None,
             _ => {}
