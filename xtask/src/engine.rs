@@ -58,7 +58,7 @@ impl Artifact {
             fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
         }
         fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
-        println!("Binding and optimizing the engine ({})", self.name);
+        println!("Binding and optimizing the engine ({}); a minute or so", self.name);
         process::run(&mut bindgen)?;
         process::run(&mut optimize)?;
         fs::write(&stamp, made_from).with_context(|| format!("writing {}", stamp.display()))?;
@@ -70,9 +70,10 @@ impl Artifact {
         let mut command = process::cargo();
         command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
         command.args(["--message-format", "json-render-diagnostics"]);
+        let flags: Vec<String> = self.rustflags.iter().map(|flag| flag.to_string()).chain(remapped()).collect();
+        let flags = serde_json::json!(flags);
+        command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
         if !self.rustflags.is_empty() {
-            let flags = serde_json::json!(self.rustflags);
-            command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
             // Else artifacts would take turns in one folder, each build undoing the last.
             command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
         }
@@ -85,6 +86,20 @@ impl Artifact {
         let messages = String::from_utf8_lossy(&built.stdout);
         wasm_file(&messages).with_context(|| format!("`{shown}` produced no .wasm file for inkling"))
     }
+}
+
+/// Flags that keep this machine's folders out of the module, where panics name the file they come from.
+fn remapped() -> Vec<String> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output().ok();
+    let sysroot = sysroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string());
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let folders = [
+        (sysroot.filter(|path| !path.is_empty()), "rust"),
+        (home.map(|path| path.display().to_string()), "cargo"),
+        (Some(process::root().display().to_string()), "inkling"),
+    ];
+    let flag = |(path, name): (Option<String>, &str)| Some(format!("--remap-path-prefix={}={name}", path?));
+    folders.into_iter().filter_map(flag).collect()
 }
 
 /// The wasm file of the root crate among cargo's messages, one JSON object a line.
@@ -125,8 +140,7 @@ not json
 
     #[test]
     fn artifacts_have_names_of_their_own() {
-        let mut names: Vec<_> = ARTIFACTS.iter().map(|artifact| artifact.name).collect();
-        names.dedup();
+        let names: std::collections::HashSet<_> = ARTIFACTS.iter().map(|artifact| artifact.name).collect();
         assert_eq!(names.len(), ARTIFACTS.len());
     }
 }

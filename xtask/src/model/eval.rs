@@ -3,7 +3,7 @@
 //! not scored. A document
 //! longer than the context is read in windows that overlap by half, each token scored once, with the longest past.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use inkling::Engine;
 use inkling::sample::log_softmax;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let mut engine = super::open(&args.model)?;
-    let text = std::fs::read_to_string(&args.text)?;
+    let text = std::fs::read_to_string(&args.text).with_context(|| format!("reading {}", args.text.display()))?;
     let (mut nats, mut tokens, mut bytes) = (0f64, 0usize, 0usize);
     for document in text.split("<|endoftext|>").map(str::trim).filter(|document| !document.is_empty()) {
         let (n, scored) = score(&mut engine, document)?;

@@ -2,7 +2,7 @@
 
 use super::parameters::Parameters;
 use anyhow::Result;
-use inkling::generate::{Event, Generation};
+use inkling::generate::{Event, Finished, Generation};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -65,13 +65,19 @@ pub fn run(args: Args) -> Result<()> {
         "ids": first.ids,
         "text": first.text,
         "finish_reason": first.finish_reason,
-        "sequences": sequences,
+        "sequences": sequences.iter().map(plain).collect::<Vec<_>>(),
         "seed": seed,
         "prefill_tokens_per_second": rate(prompt_ids.len(), prefill),
         "decode_tokens_per_second": rate(decoded, decode),
     });
     writeln!(out, "{report}")?;
     Ok(())
+}
+
+/// A sequence by the names of the rest of the report.
+fn plain(sequence: &Finished) -> serde_json::Value {
+    let Finished { ids, text, finish_reason, score } = sequence;
+    json!({ "ids": ids, "text": text, "finish_reason": finish_reason, "score": score })
 }
 
 fn rate(tokens: usize, time: Duration) -> f64 {
