@@ -100,70 +100,145 @@ pub struct Parameter {
     /// Whether most people want to see it.
     pub basic: bool,
     #[serde(skip)]
-    set: fn(&mut GenerationConfig, &Value) -> std::result::Result<(), &'static str>,
+    set: fn(&mut GenerationConfig, &Value) -> Parsed<()>,
     #[serde(skip)]
     get: fn(&GenerationConfig) -> Value,
 }
 
-type Set = std::result::Result<(), &'static str>;
-
-/// Stores a parsed value or says what was expected.
-fn put<T>(slot: &mut T, value: Option<T>, expected: &'static str) -> Set {
-    *slot = value.ok_or(expected)?;
-    Ok(())
-}
+/// What a parser makes of a value: the parameter, or what was expected.
+type Parsed<T> = std::result::Result<T, &'static str>;
 
 fn natural(v: &Value) -> Option<u64> {
     // JavaScript has no integers: 3.0 is 3.
     v.as_u64().or_else(|| v.as_f64().filter(|v| v.fract() == 0.0 && (0.0..9e15).contains(v)).map(|v| v as u64))
 }
 
-fn whole(v: &Value) -> Option<usize> {
-    natural(v).filter(|v| *v <= 1 << 31)?.try_into().ok()
-}
-
 fn number(v: &Value) -> Option<f32> {
     v.as_f64().map(|v| v as f32).filter(|v| v.is_finite())
 }
 
-fn fraction(v: &Value) -> Option<f32> {
-    number(v).filter(|v| (0.0..=1.0).contains(v))
+fn count(v: &Value) -> Parsed<usize> {
+    let small = natural(v).filter(|v| *v <= 1 << 31).and_then(|v| usize::try_from(v).ok());
+    small.ok_or("a whole number from 0 to 2^31")
 }
 
-fn ids(v: &Value) -> Option<Vec<u32>> {
-    let id = |v: &Value| whole(v).and_then(|v| u32::try_from(v).ok());
+fn at_least_one(v: &Value) -> Parsed<Option<usize>> {
+    count(v).ok().filter(|n| *n > 0).map(Some).ok_or("a whole number from 1 to 2^31")
+}
+
+fn a_few(v: &Value) -> Parsed<usize> {
+    count(v).ok().filter(|n| (1..=64).contains(n)).ok_or("a whole number from 1 to 64")
+}
+
+fn seed(v: &Value) -> Parsed<Option<u64>> {
+    natural(v).map(Some).ok_or("a whole number from 0 to 2^53")
+}
+
+fn truth(v: &Value) -> Parsed<bool> {
+    v.as_bool().ok_or("true or false")
+}
+
+fn finite(v: &Value) -> Parsed<f64> {
+    v.as_f64().filter(|v| v.is_finite()).ok_or("a number")
+}
+
+fn positive(v: &Value) -> Parsed<f32> {
+    number(v).filter(|v| *v > 0.0).ok_or("a number above 0")
+}
+
+fn fraction(v: &Value) -> Parsed<f32> {
+    number(v).filter(|v| (0.0..=1.0).contains(v)).ok_or("a number from 0 to 1")
+}
+
+fn positive_fraction(v: &Value) -> Parsed<f32> {
+    fraction(v).ok().filter(|v| *v > 0.0).ok_or("a number above 0 and up to 1")
+}
+
+/// A list, or one element that stands for a list of it.
+fn listed<T>(v: &Value, one: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
     match v {
-        Value::Array(list) => list.iter().map(id).collect(),
-        one => Some(vec![id(one)?]),
+        Value::Array(list) => list.iter().map(one).collect(),
+        single => Some(vec![one(single)?]),
     }
 }
 
-fn id_lists(v: &Value) -> Option<Vec<Vec<u32>>> {
-    let lists = v.as_array().filter(|lists| !lists.is_empty())?;
-    // An empty list forbids nothing.
-    lists.iter().map(|list| ids(list).filter(|_| list.is_array())).collect()
+fn id(v: &Value) -> Option<u32> {
+    count(v).ok().and_then(|v| u32::try_from(v).ok())
 }
 
-fn strings(v: &Value) -> Option<Vec<String>> {
+fn ids(v: &Value) -> Parsed<Vec<u32>> {
+    listed(v, id).ok_or("a token id or a list of them")
+}
+
+fn id_lists(v: &Value) -> Parsed<Vec<Vec<u32>>> {
+    // An empty list among others forbids nothing.
+    let lists = v.as_array().filter(|lists| !lists.is_empty());
+    let list = |v: &Value| v.as_array()?.iter().map(id).collect();
+    lists.and_then(|lists| lists.iter().map(list).collect()).ok_or("a list of at least one list of token ids")
+}
+
+fn strings(v: &Value) -> Parsed<Vec<String>> {
     let string = |v: &Value| v.as_str().filter(|s| !s.is_empty()).map(str::to_string);
+    listed(v, string).ok_or("a text or a list of texts, none of them empty")
+}
+
+fn early_stopping(v: &Value) -> Parsed<EarlyStopping> {
     match v {
-        Value::Array(list) => list.iter().map(string).collect(),
-        one => Some(vec![string(one)?]),
+        Value::Bool(false) => Ok(EarlyStopping::Heuristic),
+        Value::Bool(true) => Ok(EarlyStopping::Always),
+        Value::String(s) if s == "never" => Ok(EarlyStopping::Never),
+        _ => Err("true, false or \"never\""),
     }
 }
 
-fn early_stopping(v: &Value) -> Option<EarlyStopping> {
-    match v {
-        Value::Bool(false) => Some(EarlyStopping::Heuristic),
-        Value::Bool(true) => Some(EarlyStopping::Always),
-        Value::String(s) if s == "never" => Some(EarlyStopping::Never),
-        _ => None,
+/// A value as JSON; one that is not set is null.
+trait Shown {
+    fn shown(&self) -> Value;
+}
+
+macro_rules! shown {
+    ($($of:ty),+) => { $(impl Shown for $of { fn shown(&self) -> Value { (*self).into() } })+ };
+}
+shown!(bool, usize, u32, u64, f64);
+
+impl Shown for f32 {
+    /// Without the digits an f32 does not have: 0.95 is 0.95.
+    fn shown(&self) -> Value {
+        format!("{self}").parse::<f64>().map_or(Value::Null, Value::from)
     }
 }
 
-/// A line of the table: name, kind, slider (min, max, step), what it needs, whether basic, setter, getter.
+impl Shown for String {
+    fn shown(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl Shown for EarlyStopping {
+    fn shown(&self) -> Value {
+        match self {
+            Self::Heuristic => false.into(),
+            Self::Always => true.into(),
+            Self::Never => "never".into(),
+        }
+    }
+}
+
+impl<T: Shown> Shown for Option<T> {
+    fn shown(&self) -> Value {
+        self.as_ref().map_or(Value::Null, Shown::shown)
+    }
+}
+
+impl<T: Shown> Shown for Vec<T> {
+    fn shown(&self) -> Value {
+        if self.is_empty() { Value::Null } else { self.iter().map(Shown::shown).collect() }
+    }
+}
+
+/// A line of the table: name, kind, slider (min, max, step), what it needs, whether basic, parser.
 macro_rules! parameter {
-    ($name:ident, $kind:ident, $range:expr, $needs:expr, $basic:expr, $parse:expr, $expected:expr, $get:expr) => {{
+    ($name:ident, $kind:ident, $range:expr, $needs:expr, $basic:expr, $parse:expr) => {{
         let range: Option<(f64, f64, f64)> = $range;
         Parameter {
             name: stringify!($name),
@@ -173,169 +248,36 @@ macro_rules! parameter {
             step: if let Some((_, _, step)) = range { Some(step) } else { None },
             needs: $needs,
             basic: $basic,
-            set: |config, value| put(&mut config.$name, ($parse)(value), $expected),
-            get: |config| ($get)(&config.$name),
+            set: |config, value| $parse(value).map(|value| config.$name = value),
+            get: |config| config.$name.shown(),
         }
     }};
 }
 
-/// Rounds away the digits an f32 does not have, so that 0.95 is shown as 0.95.
-fn shown(v: &f32) -> Value {
-    format!("{v}").parse::<f64>().map_or(Value::Null, Value::from)
-}
-
 const SAMPLING: Option<&str> = Some("do_sample");
 const BEAMS: Option<&str> = Some("num_beams");
-const AT_LEAST_ONE: &str = "a whole number from 1 to 2^31";
-const AT_LEAST_ZERO: &str = "a whole number from 0 to 2^31";
-const ANY_SEED: &str = "a whole number from 0 to 2^53";
-const FRACTION: &str = "a number from 0 to 1";
 
 /// Every parameter, in the order people should meet them.
 pub const PARAMETERS: &[Parameter] = &[
-    parameter!(
-        max_new_tokens,
-        Int,
-        Some((1., 1000., 1.)),
-        None,
-        true,
-        |v| whole(v).filter(|n| *n > 0).map(Some),
-        AT_LEAST_ONE,
-        |v: &Option<usize>| (*v).into()
-    ),
-    parameter!(do_sample, Bool, None, None, true, Value::as_bool, "true or false", |v: &bool| (*v).into()),
-    parameter!(
-        temperature,
-        Float,
-        Some((0.05, 2., 0.05)),
-        SAMPLING,
-        true,
-        |v| number(v).filter(|t| *t > 0.0),
-        "a number above 0",
-        shown
-    ),
-    parameter!(
-        seed,
-        Int,
-        Some((0., 4294967295., 1.)),
-        SAMPLING,
-        true,
-        |v| natural(v).map(Some),
-        ANY_SEED,
-        |v: &Option<u64>| (*v).into()
-    ),
-    parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
-    parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction, FRACTION, shown),
-    parameter!(
-        repetition_penalty,
-        Float,
-        Some((0.8, 2., 0.05)),
-        None,
-        true,
-        |v| number(v).filter(|p| *p > 0.0),
-        "a number above 0",
-        shown
-    ),
-    parameter!(
-        min_p,
-        Float,
-        Some((0., 1., 0.01)),
-        SAMPLING,
-        false,
-        |v| fraction(v).map(Some),
-        FRACTION,
-        |v: &Option<f32>| v.as_ref().map_or(Value::Null, shown)
-    ),
-    parameter!(
-        typical_p,
-        Float,
-        Some((0.05, 1., 0.01)),
-        SAMPLING,
-        false,
-        |v| fraction(v).filter(|p| *p > 0.0),
-        "a number above 0 and up to 1",
-        shown
-    ),
-    parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v)
-        .into()),
-    parameter!(min_new_tokens, Int, Some((0., 500., 1.)), None, false, whole, AT_LEAST_ZERO, |v: &usize| (*v).into()),
-    parameter!(
-        max_length,
-        Int,
-        Some((1., 2048., 1.)),
-        None,
-        false,
-        |v| whole(v).filter(|n| *n > 0).map(Some),
-        AT_LEAST_ONE,
-        |v: &Option<usize>| (*v).into()
-    ),
-    parameter!(
-        num_beams,
-        Int,
-        Some((1., 8., 1.)),
-        None,
-        false,
-        |v| whole(v).filter(|n| (1..=64).contains(n)),
-        "a whole number from 1 to 64",
-        |v: &usize| (*v).into()
-    ),
-    parameter!(
-        length_penalty,
-        Float,
-        Some((-2., 3., 0.1)),
-        BEAMS,
-        false,
-        |v: &Value| v.as_f64().filter(|v| v.is_finite()),
-        "a number",
-        |v: &f64| (*v).into()
-    ),
-    parameter!(
-        early_stopping,
-        EarlyStopping,
-        None,
-        BEAMS,
-        false,
-        early_stopping,
-        "true, false or \"never\"",
-        |v: &EarlyStopping| match v {
-            EarlyStopping::Heuristic => false.into(),
-            EarlyStopping::Always => true.into(),
-            EarlyStopping::Never => "never".into(),
-        }
-    ),
-    parameter!(
-        num_return_sequences,
-        Int,
-        Some((1., 8., 1.)),
-        None,
-        false,
-        |v| whole(v).filter(|n| (1..=64).contains(n)),
-        "a whole number from 1 to 64",
-        |v: &usize| (*v).into()
-    ),
-    parameter!(
-        bad_words_ids,
-        IdLists,
-        None,
-        None,
-        false,
-        id_lists,
-        "a list of at least one list of token ids",
-        |v: &Vec<Vec<u32>>| if v.is_empty() { Value::Null } else { v.clone().into() }
-    ),
-    parameter!(
-        stop_strings,
-        Strings,
-        None,
-        None,
-        false,
-        strings,
-        "a text or a list of texts, none of them empty",
-        |v: &Vec<String>| v.clone().into()
-    ),
-    parameter!(eos_token_id, Ids, None, None, false, ids, "a token id or a list of them", |v: &Vec<u32>| v
-        .clone()
-        .into()),
+    parameter!(max_new_tokens, Int, Some((1., 1000., 1.)), None, true, at_least_one),
+    parameter!(do_sample, Bool, None, None, true, truth),
+    parameter!(temperature, Float, Some((0.05, 2., 0.05)), SAMPLING, true, positive),
+    parameter!(seed, Int, Some((0., 4294967295., 1.)), SAMPLING, true, seed),
+    parameter!(top_k, Int, Some((0., 200., 1.)), SAMPLING, true, count),
+    parameter!(top_p, Float, Some((0., 1., 0.01)), SAMPLING, true, fraction),
+    parameter!(repetition_penalty, Float, Some((0.8, 2., 0.05)), None, true, positive),
+    parameter!(min_p, Float, Some((0., 1., 0.01)), SAMPLING, false, |v| fraction(v).map(Some)),
+    parameter!(typical_p, Float, Some((0.05, 1., 0.01)), SAMPLING, false, positive_fraction),
+    parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, count),
+    parameter!(min_new_tokens, Int, Some((0., 500., 1.)), None, false, count),
+    parameter!(max_length, Int, Some((1., 2048., 1.)), None, false, at_least_one),
+    parameter!(num_beams, Int, Some((1., 8., 1.)), None, false, a_few),
+    parameter!(length_penalty, Float, Some((-2., 3., 0.1)), BEAMS, false, finite),
+    parameter!(early_stopping, EarlyStopping, None, BEAMS, false, early_stopping),
+    parameter!(num_return_sequences, Int, Some((1., 8., 1.)), None, false, a_few),
+    parameter!(bad_words_ids, IdLists, None, None, false, id_lists),
+    parameter!(stop_strings, Strings, None, None, false, strings),
+    parameter!(eos_token_id, Ids, None, None, false, ids),
 ];
 
 /// Fields of generation_config.json that change what is generated and that nothing here honours, with their neutral
