@@ -6,6 +6,7 @@ import { button, byId, element } from './notices.js';
 /** @typedef {{ box: HTMLElement, title: HTMLElement, words: HTMLElement, use: HTMLButtonElement }} Card */
 
 export class Alternatives {
+  /** The person has closed the list. */ onClose = () => {};
   /** The person has chosen this one. @type {(text: string) => void} */ onChoose = () => {};
   #place = byId('alternatives');
   #list = byId('alternatives-list');
@@ -15,7 +16,10 @@ export class Alternatives {
   #done = false;
 
   constructor() {
-    byId('alternatives-close').addEventListener('click', () => this.close());
+    byId('alternatives-close').addEventListener('click', () => {
+      this.close();
+      this.onClose();
+    });
     onLanguage(() => this.#label());
   }
 

@@ -10,7 +10,8 @@
     root.dataset.theme = choice === 'light' || choice === 'dark' ? choice : dark.matches ? 'dark' : 'light';
   }
   try {
-    root.dataset.choice = localStorage.getItem('inkling.theme') || 'auto';
+    var kept = localStorage.getItem('inkling.theme');
+    root.dataset.choice = kept === 'light' || kept === 'dark' ? kept : 'auto';
   } catch (_) {
     root.dataset.choice = 'auto';
   }

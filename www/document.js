@@ -142,7 +142,9 @@ export class CowrittenText {
     this.text = saved.text;
     /** @type {Range[]} */
     const ranges = [];
-    for (const { start, end } of Array.isArray(saved.ranges) ? saved.ranges : []) {
+    for (const range of Array.isArray(saved.ranges) ? saved.ranges : []) {
+      const { start, end } = range ?? {};
+      if (!Number.isInteger(start) || !Number.isInteger(end)) continue;
       if (start >= (ranges.at(-1)?.end ?? 0) && end > start && end <= this.text.length) ranges.push({ start, end });
     }
     this.ranges = ranges;

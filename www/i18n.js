@@ -49,7 +49,9 @@ export const has = (key) => Object.hasOwn(en, key);
 
 /** @param {Key} key @param {Values} [values] */
 export function t(key, values = {}) {
-  return current().words[key].replace(/\{(\w+)\}/g, (whole, name) => {
+  // A key may have a form of its own for a number, such as `status.stopped.one`.
+  const form = typeof values.count === 'number' ? `${key}.${new Intl.PluralRules(current().locale).select(values.count)}` : '';
+  return current().words[has(form) ? form : key].replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     return value === undefined ? whole : typeof value === 'number' ? number(value) : value;
   });

@@ -55,7 +55,11 @@ export class InklingError extends Error {
  * @param {LoadOptions} [options]
  * @returns {Promise<Model>}
  */
-export async function load(source, { onProgress, signal } = {}) {
+export async function load(source, options = {}) {
+  if (!isObject(options)) throw wrong('options: an object', options);
+  const { onProgress, signal } = options;
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('onProgress: a function', onProgress);
+  checkSignal(signal);
   if (signal?.aborted) throw aborted(signal);
   const wire = toWire(source);
   const artifact = chooseArtifact();
@@ -102,6 +106,7 @@ export class Model {
 
   /** @param {string} text @returns {Promise<Token[]>} */
   async tokenize(text) {
+    if (typeof text !== 'string') throw wrong('text: a string', text);
     const tokens = await this.#connection.call({ type: 'tokenize', text: wellFormed(text) });
     return /** @type {Token[]} */ (tokens);
   }
@@ -114,7 +119,12 @@ export class Model {
    * @param {GenerateOptions} [options]  the names of Hugging Face GenerationConfig
    * @returns {AsyncGenerator<GenerateEvent, void, void>}
    */
-  async *generate(prompt, { signal, ...config } = {}) {
+  async *generate(prompt, options = {}) {
+    if (!isObject(options)) throw wrong('parameters: an object', options);
+    const { signal, ...config } = options;
+    checkSignal(signal);
+    const sent = toPrompt(prompt);
+    for (const [name, value] of Object.entries(config)) checkParameter(name, value);
     const before = this.#turn;
     /** @type {() => void} */
     let finished = () => {};
@@ -124,7 +134,7 @@ export class Model {
       await untilAborted(before, signal);
       const message = {
         type: /** @type {const} */ ('generate'),
-        prompt: typeof prompt === 'string' ? wellFormed(prompt) : [...prompt],
+        prompt: sent,
         config,
       };
       yield* this.#stream(message, signal, finished);
@@ -299,14 +309,20 @@ function startWorker() {
 
 /** @param {Source} source @returns {WireSource} */
 function toWire(source) {
-  if (source && typeof source === 'object') {
+  if (isObject(source)) {
     if ('url' in source) {
       const { url, files = null, bytes = null } = source;
+      if (files !== null && !(Array.isArray(files) && files.every((name) => typeof name === 'string'))) {
+        throw new InklingError('bad_source', `expected files beside url: a list of names, found ${say(files)}`);
+      }
+      if (bytes !== null && !Number.isFinite(bytes)) {
+        throw new InklingError('bad_source', `expected bytes: a number, found ${say(bytes)}`);
+      }
       return { kind: 'url', url: absolute(url), files, bytes };
     }
     if ('hub' in source) {
-      if (!/^[\w.-]+\/[\w.-]+$/.test(source.hub)) {
-        throw new InklingError('bad_source', `expected hub: 'owner/name', found ${JSON.stringify(source.hub)}`);
+      if (typeof source.hub !== 'string' || !/^[\w.-]+\/[\w.-]+$/.test(source.hub)) {
+        throw new InklingError('bad_source', `expected hub: 'owner/name', found ${say(source.hub)}`);
       }
       return { kind: 'url', url: `https://huggingface.co/${source.hub}/resolve/main/`, files: null, bytes: null };
     }
@@ -314,11 +330,14 @@ function toWire(source) {
       return { kind: 'files', files: Array.from(source.files, named) };
     }
   }
-  throw new InklingError('bad_source', "expected { url }, { files } or { hub: 'owner/name' }, found something else");
+  throw new InklingError('bad_source', "expected { url }, { files } or { hub: 'owner/name' }, found " + say(source));
 }
 
 /** @param {string | URL} url */
 function absolute(url) {
+  if (typeof url !== 'string' && !(url instanceof URL)) {
+    throw new InklingError('bad_source', `expected url: an address, found ${say(url)}`);
+  }
   try {
     // Like fetch: relative to the page (or the worker) that asks.
     return new URL(url, globalThis.document?.baseURI ?? location.href).href;
@@ -331,7 +350,44 @@ function absolute(url) {
 function named(file) {
   if (file instanceof File) return { name: file.webkitRelativePath || file.name, blob: file };
   if (file instanceof Blob) return { name: '', blob: file };
-  return { name: file.name, blob: file.blob };
+  if (isObject(file) && typeof file.name === 'string' && file.blob instanceof Blob) return { name: file.name, blob: file.blob };
+  throw new InklingError('bad_source', `expected files: each a File, a Blob or { name, blob }, found ${say(file)}`);
+}
+
+/** @param {unknown} prompt @returns {string | number[]} */
+function toPrompt(prompt) {
+  if (typeof prompt === 'string') return wellFormed(prompt);
+  const ids = isObject(prompt) && Symbol.iterator in prompt ? [.../** @type {Iterable<any>} */ (prompt)] : null;
+  if (!ids) throw wrong('prompt: a string or token ids', prompt);
+  const odd = ids.find((id) => !Number.isInteger(id) || id < 0);
+  if (odd !== undefined || ids.includes(undefined)) throw wrong('prompt: token ids, whole numbers from 0', odd);
+  return ids;
+}
+
+/** What a worker or the engine's JSON could not carry, told by the parameter's name. @param {string} name @param {unknown} value */
+function checkParameter(name, value) {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw wrong(`${name}: a finite number`, value);
+  if (['function', 'symbol', 'bigint'].includes(typeof value)) throw wrong(`${name}: a plain value`, value);
+  if (isObject(value)) for (const part of Object.values(value)) checkParameter(name, part);
+}
+
+/** @param {AbortSignal | undefined} signal */
+function checkSignal(signal) {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong('signal: an AbortSignal', signal);
+}
+
+/** @param {unknown} value @returns {value is object} */
+const isObject = (value) => typeof value === 'object' && value !== null;
+
+/** @param {string} expected @param {unknown} found */
+const wrong = (expected, found) => new InklingError('bad_parameter', `expected ${expected}, found ${say(found)}`);
+
+/** A value in a few words. @param {unknown} value */
+function say(value) {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'an array';
+  return isObject(value) ? 'an object' : String(value);
 }
 
 /** A lone half of a surrogate pair becomes U+FFFD, as it would in any UTF-8; offsets stay the same. @param {string} text */

@@ -1,6 +1,6 @@
 /** The bar of measurements: speeds, memory, context, and what the loaded model is. A dash where nothing was measured. */
 
-import { bytes, number, rate } from './i18n.js';
+import { bytes, number, rate, t } from './i18n.js';
 import { byId } from './notices.js';
 
 /** @import { ModelInfo, Stats } from './protocol.js' */
@@ -9,6 +9,7 @@ export class Meters {
   /** @type {ModelInfo | null} */ #info = null;
   /** @type {Stats | null} */ #stats = null;
   /** Tokens in the text as it stands. @type {number | null} */ #tokens = null;
+  /** Tokens at the beginning of the text that the model is not shown; `many` if nobody counted them. @type {number | 'many'} */ #aside = 0;
 
   /** @param {ModelInfo | null} info */
   model(info) {
@@ -21,7 +22,13 @@ export class Meters {
   /** @param {Stats} stats */
   stats(stats) {
     this.#stats = stats;
-    this.#tokens = stats.contextTokens;
+    this.#tokens = stats.contextTokens + (this.#aside === 'many' ? 0 : this.#aside);
+    this.show();
+  }
+
+  /** How much of the beginning of the text the model is not shown. @param {number | 'many'} tokens */
+  setAside(tokens) {
+    this.#aside = tokens;
     this.show();
   }
 
@@ -36,12 +43,21 @@ export class Meters {
     put('speed-prefill', rate(this.#stats?.prefillTokensPerSecond ?? null));
     put('speed-decode', rate(this.#stats?.decodeTokensPerSecond ?? null));
     put('memory', info ? bytes(this.#stats?.memoryBytes ?? info.memoryBytes) : '–');
-    const used = this.#tokens === null ? '–' : number(this.#tokens);
-    put('context', info ? `${used} / ${number(info.contextLength)}` : '–');
+    put('context', info ? this.#context(info.contextLength) : '–');
     byId('context').classList.toggle('full', info !== null && (this.#tokens ?? 0) >= info.contextLength);
     put('artifact', info ? info.artifact : '–');
     put('parameters', info ? number(info.parameters, { notation: 'compact', maximumSignificantDigits: 3 }) : '–');
     put('quantization', info ? info.quantization : '–');
+  }
+
+  /** The last token written was never read: it is one more than the model attends to. @param {number} limit */
+  #context(limit) {
+    const total = this.#tokens;
+    if (this.#aside === 'many') return t('meter.context.end', { limit });
+    if (this.#aside > 0 && total !== null && total > this.#aside) {
+      return t('meter.context.part', { used: Math.min(total - this.#aside, limit), total });
+    }
+    return `${total === null ? '–' : number(total === limit + 1 ? limit : total)} / ${number(limit)}`;
   }
 }
 

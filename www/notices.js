@@ -63,7 +63,7 @@ export class Notices {
       this.#progressText.textContent = t(`progress.${phase}`, { name, loaded, total: bytes(totalBytes) });
     } else {
       this.#bar.removeAttribute('value');
-      this.#progressText.textContent = t('progress.download.unknown', { name, loaded });
+      this.#progressText.textContent = t(`progress.${phase}.unknown`, { name, loaded });
     }
   }
 

@@ -46,11 +46,11 @@ async function open(entry) {
   loading?.abort();
   const mine = new AbortController();
   loading = mine;
-  writer.stop();
+  writer.stop({ quiet: true });
   notices.clearError();
   picker.current(entry);
   notices.status('status.loading', { name: titleOf(entry) });
-  notices.progress(titleOf(entry), { phase: 'download', loadedBytes: 0, totalBytes: null });
+  notices.progress(titleOf(entry), { phase: 'files' in entry.source ? 'open' : 'download', loadedBytes: 0, totalBytes: null });
   show();
   try {
     const model = await load(entry.source, {
@@ -80,7 +80,7 @@ async function open(entry) {
 function use(next) {
   loaded = next;
   writer.model = next?.model ?? null;
-  writer.lastPartOnly = false;
+  writer.wholeText();
   meters.model(next?.model.info ?? null);
   if (!next) return;
   lastEntry = next.entry;
@@ -162,6 +162,7 @@ let counting = 0;
 function changed() {
   clearTimeout(saving);
   saving = setTimeout(save, SAVE_AFTER);
+  writer.reconsider();
   countSoon();
   show();
 }
@@ -179,7 +180,9 @@ function countSoon() {
     if (text.text.length > MOST_COUNTED) return meters.tokens(null);
     try {
       const tokens = await model.tokenize(text.text);
-      if (model === loaded?.model && !writer.writing) meters.tokens(tokens.length);
+      if (model !== loaded?.model || writer.writing) return;
+      writer.reconsider(tokens.length);
+      meters.tokens(tokens.length);
     } catch {
       // A model that is gone, or cannot read the text, says so when asked to write.
     }
@@ -200,7 +203,7 @@ function step(direction) {
 function replaceText(next) {
   text.edit(next, next.length, -Infinity);
   editor.render({ caret: next.length });
-  writer.lastPartOnly = false;
+  writer.wholeText();
   alternatives.close();
   notices.clearError();
   changed();
@@ -289,6 +292,8 @@ writer.onChange = (writing) => {
     countSoon();
   }
 };
+// Whoever closes the list before it is full does not want the rest.
+alternatives.onClose = () => writer.stop();
 alternatives.onChoose = (words) => {
   writer.choose(words);
   changed();

@@ -110,7 +110,7 @@
  * @property {number} newTokens  over all sequences
  * @property {number} contextTokens  tokens the longest sequence holds, prompt included
  * @property {number | null} prefillTokensPerSecond
- * @property {number | null} decodeTokensPerSecond
+ * @property {number | null} decodeTokensPerSecond  of the tokens after each sequence's first, which reading brings forth
  * @property {number} memoryBytes
  */
 

@@ -26,10 +26,10 @@ export class Settings {
   tokenize = async () => [];
   /** @type {Parameter[]} */ #parameters = [];
   /** What the person has set, by name; anything else is at its default. @type {Record<string, unknown>} */
-  #chosen = recallInTab('settings') ?? {};
+  #chosen = plain(recallInTab('settings'));
   /** @type {Map<string, Field>} */ #fields = new Map();
   #newSeed = recallInTab('newSeed') !== false;
-  #seed = randomSeed();
+  /** @type {number} */ #seed = keptSeed(recallInTab('seed'));
 
   constructor() {
     onLanguage(() => this.#build());
@@ -38,7 +38,8 @@ export class Settings {
 
   /** Shows the parameters of a model that has been loaded. @param {Parameter[]} parameters */
   describe(parameters) {
-    this.#parameters = parameters;
+    // The page always sets the length of what is new, which goes before the total.
+    this.#parameters = parameters.filter(({ name }) => name !== 'max_length');
     this.#build();
   }
 
@@ -78,6 +79,15 @@ export class Settings {
     return config;
   }
 
+  /** Settings that cannot be met together, as the `words` of an error, or null. @returns {'few_beams' | 'no_chance' | null} */
+  problem() {
+    const many = Number(this.value('num_return_sequences') ?? 1);
+    const beams = Number(this.value('num_beams') ?? 1);
+    if (many <= 1) return null;
+    if (beams > 1) return many > beams ? 'few_beams' : null;
+    return this.value('do_sample') ? null : 'no_chance';
+  }
+
   /** A word is forbidden at the start of a text and inside it, which are different tokens. @param {string[]} words */
   async #wordIds(words) {
     const forms = words.flatMap((word) => [word, ` ${word}`]);
@@ -94,6 +104,7 @@ export class Settings {
   #keep() {
     rememberInTab('settings', this.#chosen);
     rememberInTab('newSeed', this.#newSeed);
+    rememberInTab('seed', this.#seed);
   }
 
   #build() {
@@ -254,8 +265,9 @@ export class Settings {
       const idle = needs === 'do_sample' ? !this.value('do_sample') : needs === 'num_beams' ? this.value('num_beams') <= 1 : false;
       row.classList.toggle('idle', idle);
       if (control.getAttribute('aria-invalid') === 'true') continue;
-      note.hidden = !idle;
-      note.textContent = idle && needs ? t(`settings.needs.${needs}`) : '';
+      const problem = parameter.name === 'num_return_sequences' ? this.problem() : null;
+      note.hidden = !idle && !problem;
+      note.textContent = problem ? t(`error.${problem}.help`) : idle && needs ? t(`settings.needs.${needs}`) : '';
     }
   }
 }
@@ -329,5 +341,11 @@ function word(name, part) {
 
 /** @param {string} name */
 const idOf = (name) => (name === 'seed' ? 'seed' : `parameter-${name}`);
+
+/** What the tab kept, if it can be a seed. @param {unknown} seed */
+const keptSeed = (seed) => (typeof seed === 'number' && Number.isSafeInteger(seed) && seed >= 0 ? seed : randomSeed());
+
+/** @param {unknown} kept @returns {Record<string, unknown>} */
+const plain = (kept) => (typeof kept === 'object' && kept !== null && !Array.isArray(kept) ? { ...kept } : {});
 
 const randomSeed = () => Math.floor(Math.random() * MOST_SEEDS);

@@ -32,6 +32,8 @@ export async function collect(source, report) {
   if (source.kind === 'files') return sortOut(source.files);
   const download = new Download(source.bytes, report);
   const address = new URL(source.url);
+  // An address made from bytes has no folder and no name: it can only be the one file.
+  if (['blob:', 'data:'].includes(address.protocol)) return [await download.required(address, 'model.gguf')];
   if (address.pathname.toLowerCase().endsWith('.gguf')) {
     const name = decodeName(address.pathname.slice(address.pathname.lastIndexOf('/') + 1));
     return [await download.required(address, name)];

@@ -137,20 +137,23 @@ class Meter {
       this.prefillTime += time;
       this.prefillTokens = Math.max(this.prefillTokens, event.done - (event.total - this.total()));
     } else {
-      this.decodeTime += time;
+      // A sequence's first token comes from what the model had read: only what follows is decoding.
+      const place = event.type === 'token' ? event.sequence : 0;
+      if ((this.lengths[place] ?? 0) > 0) this.decodeTime += time;
       if (event.type === 'token') this.lengths[event.sequence] = (this.lengths[event.sequence] ?? 0) + 1;
       // Beams show no single tokens: one preview is one step of all beams.
       if (event.type === 'preview') this.lengths[0] = (this.lengths[0] ?? 0) + 1;
       if (event.type === 'done') this.lengths = event.sequences.map(({ ids }) => ids.length);
     }
     const newTokens = this.lengths.reduce((sum, length) => sum + length, 0);
+    const decoded = this.lengths.reduce((sum, length) => sum + Math.max(0, length - 1), 0);
     return {
       promptTokens: this.promptTokens,
       reusedTokens: this.reusedTokens,
       newTokens,
       contextTokens: this.promptTokens + Math.max(...this.lengths),
       prefillTokensPerSecond: rate(this.prefillTokens, this.prefillTime),
-      decodeTokensPerSecond: rate(newTokens, this.decodeTime),
+      decodeTokensPerSecond: rate(decoded, this.decodeTime),
       memoryBytes: memoryBytes(),
     };
   }

@@ -15,6 +15,8 @@
 const LONGEST_TOKENS = 12;
 /** What a screen reader is given at once. */
 const MOST_ANNOUNCED = 1000;
+/** By so many characters at its beginning, a text is known again. */
+const TELLING = 40;
 /** Errors after which the engine is gone. */
 const FATAL = ['crashed', 'out_of_memory', 'disposed'];
 
@@ -24,7 +26,9 @@ export class Writer {
   /** @type {Model | null} */ model = null;
   /** Where the person accepted that the model sees only the end of a long text. */ lastPartOnly = false;
   /** @type {AbortController | null} */ #running = null;
-  /** Where the alternatives belong, and what stood around it. @type {{ at: number, before: string, after: string } | null} */
+  /** Of the text for which that was accepted, the beginning. */ #accepted = '';
+  /** Something else has the status line: what becomes of this continuation is not told. */ #quiet = false;
+  /** Where the alternatives belong, and what stood around it. @type {{ at: number, before: string, after: string, aside: boolean } | null} */
   #place = null;
 
   /**
@@ -39,18 +43,38 @@ export class Writer {
     return this.#running !== null;
   }
 
-  stop() {
+  /** @param {{ quiet?: boolean }} [options]  quiet: without a word in the status line */
+  stop({ quiet = false } = {}) {
+    this.#quiet = quiet;
     this.#running?.abort();
   }
 
-  /** @param {From} from */
-  async write(from) {
+  /** What the person accepted for one text does not hold for another, nor for one that fits. @param {number | null} [tokens]  in the text, if counted */
+  reconsider(tokens = null) {
+    if (!this.lastPartOnly) return;
+    const { text, settings } = this.parts;
+    const other = !text.text.startsWith(this.#accepted);
+    if (other || (this.model && tokens !== null && tokens <= roomFor(this.model, settings.value('max_new_tokens')))) this.wholeText();
+  }
+
+  /** The model is to see all of the text again. */
+  wholeText() {
+    this.lastPartOnly = false;
+    this.parts.meters.setAside(0);
+  }
+
+  /** @param {From} from @param {number} [fromAt]  the caret, where it may have moved since */
+  async write(from, fromAt) {
     const { text, editor, settings, alternatives, notices } = this.parts;
     const model = this.model;
     if (!model || this.#running) return;
     const again = text.lastContinuation;
     if (from === 'again' && !again) return;
-    const at = from === 'again' && again ? again.start : from === 'caret' ? editor.caret : text.text.length;
+    const at = from === 'again' && again ? again.start : from === 'caret' ? (fromAt ?? editor.caret) : text.text.length;
+    if (from === 'caret' && at === 0) return;
+    const problem = settings.problem();
+    if (problem) return notices.error('bad_parameter', { words: problem });
+    this.#quiet = false;
     const running = new AbortController();
     this.#running = running;
     notices.clearError();
@@ -58,37 +82,37 @@ export class Writer {
     alternatives.close();
     this.onChange(true);
     const aside = from === 'caret' && text.text.slice(at).trim() !== '';
-    const state = { stats: /** @type {Stats | null} */ (null), many: 1 };
+    const state = { stats: /** @type {Stats | null} */ (null), many: 1, begun: false };
     try {
       const before = text.text.slice(0, at);
       const config = await settings.config();
-      const prompt = this.lastPartOnly ? await lastPart(model, before, settings.value('max_new_tokens')) : before;
+      const prompt = this.lastPartOnly ? await this.#lastPart(model, before) : before;
       const sequences = await this.#follow(model, prompt, at, { ...config, signal: running.signal }, state);
       this.#end(sequences, state, at, aside);
     } catch (error) {
-      this.#fail(error, state);
+      this.#fail(error, state, { from, at, aside });
     } finally {
       text.finish();
       this.#running = null;
       this.onChange(false);
-      editor.render({ follow: true, caret: text.lastContinuation ? text.text.length : undefined });
+      editor.render({ follow: true, caret: state.begun && state.many === 1 ? text.text.length : undefined });
     }
   }
 
-  /** Shows what arrives until the end. @param {Model} model @param {string} prompt @param {number} at @param {GenerationConfig & { signal: AbortSignal }} config @param {{ stats: Stats | null, many: number }} state @returns {Promise<Sequence[]>} */
+  /** Shows what arrives until the end. @param {Model} model @param {string} prompt @param {number} at @param {GenerationConfig & { signal: AbortSignal }} config @param {{ stats: Stats | null, many: number, begun: boolean }} state @returns {Promise<Sequence[]>} */
   async #follow(model, prompt, at, config, state) {
     const { text, editor, settings, alternatives, notices, meters } = this.parts;
     const many = Number(settings.value('num_return_sequences') ?? 1);
     state.many = many;
     /** @type {Sequence[]} */
     let sequences = [];
-    let begun = false;
     const begin = () => {
-      if (begun) return;
-      begun = true;
+      if (state.begun) return;
+      state.begun = true;
       notices.status('status.generating');
       if (many > 1) {
-        this.#place = { at, before: text.text.slice(0, at), after: text.text.slice(at) };
+        const after = text.text.slice(at);
+        this.#place = { at, before: text.text.slice(0, at), after, aside: after.trim() !== '' };
         alternatives.open(many, Number(settings.value('num_beams') ?? 1) > 1);
       } else {
         text.begin(at, performance.now());
@@ -97,7 +121,10 @@ export class Writer {
     for await (const event of model.generate(prompt, config)) {
       state.stats = event.stats;
       meters.stats(event.stats);
-      if (event.type === 'prefill') continue;
+      if (event.type === 'prefill') {
+        if (event.total > event.done && !this.#quiet) notices.status('status.reading.part', { done: event.done, total: event.total });
+        continue;
+      }
       begin();
       if (event.type === 'token') {
         if (many > 1) alternatives.append(event.sequence, event.text);
@@ -120,39 +147,68 @@ export class Writer {
     const { text, notices } = this.parts;
     const count = stats?.newTokens ?? 0;
     const reason = sequences[0]?.finishReason ?? 'length';
+    if (this.#quiet) return;
     if (many > 1) {
       notices.status('status.choose', { count: sequences.length });
       return;
     }
     notices.status(`status.done.${reason}`, { count });
-    if (reason === 'context') this.#contextFull();
+    // What was written stays, so that going on is going on at the end.
+    if (reason === 'context') this.#contextFull('end', at);
     else if (aside) notices.status('status.aside');
     notices.announce('announce.done', { text: text.text.slice(at, at + MOST_ANNOUNCED) });
   }
 
-  /** @param {unknown} error @param {{ stats: Stats | null }} state */
-  #fail(error, { stats }) {
+  /** @param {unknown} error @param {{ stats: Stats | null, many: number, begun: boolean }} state @param {{ from: From, at: number, aside: boolean }} asked */
+  #fail(error, { stats, many, begun }, { from, at, aside }) {
     const { alternatives, notices } = this.parts;
     alternatives.finish();
     const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
-    if (code === 'aborted') return notices.status('status.stopped', { count: stats?.newTokens ?? 0 });
+    if (code === 'aborted') {
+      if (this.#quiet) return;
+      const key = aside && begun && many === 1 ? 'status.stopped.aside' : 'status.stopped';
+      return notices.status(key, { count: stats?.newTokens ?? 0 });
+    }
     if (FATAL.includes(code)) return this.onFatal(code, message);
     notices.status('status.ready');
-    if (code === 'context_full') return this.#contextFull();
+    if (code === 'context_full') return this.#contextFull(from, at);
     if (code === 'empty_prompt') return notices.error(code);
     return notices.error(code, { detail: message });
   }
 
-  #contextFull() {
-    const { notices } = this.parts;
+  /** @param {From} from  what was asked for, and is to go on @param {number} at */
+  #contextFull(from, at) {
+    const { notices, text } = this.parts;
+    const shown = text.text;
     notices.status('status.done.context');
     if (this.lastPartOnly) return;
     const slide = () => {
       this.lastPartOnly = true;
-      void this.write('end');
+      this.#accepted = text.text.slice(0, TELLING);
+      void this.write(from, text.text === shown ? at : undefined);
     };
     const limit = this.model?.info.contextLength ?? 0;
     notices.error('context_full', { values: { limit }, remedies: [{ label: 'action.slide', run: slide }] });
+  }
+
+  /** The last part of a text that leaves the model room for what it is to write, beginning with a word. @param {Model} model @param {string} before */
+  async #lastPart(model, before) {
+    const { meters, settings } = this.parts;
+    const room = roomFor(model, settings.value('max_new_tokens'));
+    const tail = before.slice(-room * LONGEST_TOKENS);
+    const tokens = await model.tokenize(tail);
+    const first = tokens.at(-room);
+    if (tokens.length <= room || !first) {
+      if (tail === before) this.wholeText();
+      else meters.setAside('many');
+      return tail;
+    }
+    let part = tail.slice(first.start);
+    const space = part.search(/\s/);
+    if (space >= 0 && space < 40) part = part.slice(space + 1);
+    const start = tail.length - part.length;
+    meters.setAside(tail === before ? tokens.filter(({ end }) => end <= start).length : 'many');
+    return part;
   }
 
   /** Puts an alternative in the text, in place of the one that was chosen before. @param {string} words */
@@ -168,25 +224,14 @@ export class Writer {
     if (same) place.after = text.text.slice(place.at);
     editor.render();
     editor.toEnd();
-    notices.status('status.ready');
+    notices.status(same && place.aside ? 'status.aside' : 'status.ready');
     notices.announce('announce.done', { text: words.slice(0, MOST_ANNOUNCED) });
     this.onChange(false);
   }
 }
 
-/**
- * The last part of a text that leaves the model room for what it is to write, beginning with a word. At least a quarter
- * of the context is always the text's.
- * @param {Model} model @param {string} text @param {unknown} wanted  new tokens
- */
-async function lastPart(model, text, wanted) {
+/** How many tokens of text leave room for what is to be written; never less than a quarter of the context. @param {Model} model @param {unknown} wanted  new tokens */
+function roomFor(model, wanted) {
   const limit = model.info.contextLength;
-  const room = Math.max(Math.floor(limit / 4), limit - 1 - (Number(wanted) || Math.floor(limit / 2)));
-  const tail = text.slice(-room * LONGEST_TOKENS);
-  const tokens = await model.tokenize(tail);
-  const first = tokens.at(-room);
-  if (tokens.length <= room || !first) return tail;
-  const part = tail.slice(first.start);
-  const space = part.search(/\s/);
-  return space >= 0 && space < 40 ? part.slice(space + 1) : part;
+  return Math.max(Math.floor(limit / 4), limit - 1 - (Number(wanted) || Math.floor(limit / 2)));
 }
