@@ -7,12 +7,9 @@ use crate::layers::KvCache;
 use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
 use crate::sample::GenerationConfig;
 use crate::text::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{Progress, Weights};
 use candle_core::Tensor;
 use serde_json::{Map, Value};
-
-/// Called while weights are read, with the bytes read so far and their total.
-pub type Progress = Box<dyn FnMut(u64, u64)>;
 
 /// No configuration file is larger.
 const SMALL_FILE: u64 = 1 << 20;
@@ -168,8 +165,7 @@ impl Engine {
     pub(crate) fn read_tokens(&mut self, ids: &[u32], length: usize) -> Result<Tensor> {
         let held = self.read.len();
         let mut pass = Pass::new(vec![Sequence { ids, cache: &mut self.cache }], length);
-        let hidden = self.decoder.forward(&mut pass);
-        match hidden {
+        match self.decoder.forward(&mut pass) {
             Ok(hidden) => {
                 self.read.extend_from_slice(ids);
                 self.longest = self.longest.max(length).max(self.read.len());
@@ -185,23 +181,23 @@ impl Engine {
 
     /// Logits after the last of these tokens, from a fresh context.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
-        if ids.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        self.forget(0);
-        let hidden = self.read_tokens(ids, ids.len())?;
-        let last = hidden.narrow(0, ids.len() - 1, 1)?;
+        let last = self.read_afresh(ids)?.narrow(0, ids.len() - 1, 1)?;
         Ok(self.decoder.logits(&last)?.flatten_all()?.to_vec1()?)
     }
 
     /// Logits after each of these tokens, from a fresh context: one row a token.
     pub fn all_logits(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        let hidden = self.read_afresh(ids)?;
+        Ok(self.decoder.logits(&hidden)?.to_vec2()?)
+    }
+
+    /// Reads a text from a fresh context.
+    fn read_afresh(&mut self, ids: &[u32]) -> Result<Tensor> {
         if ids.is_empty() {
             return Err(Error::EmptyPrompt);
         }
         self.forget(0);
-        let hidden = self.read_tokens(ids, ids.len())?;
-        Ok(self.decoder.logits(&hidden)?.to_vec2()?)
+        self.read_tokens(ids, ids.len())
     }
 }
 

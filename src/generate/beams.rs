@@ -124,8 +124,7 @@ impl Beams {
 
     /// Merges the candidates that end, if they are among the first `num_beams`, into the finished sequences.
     fn record(&mut self, candidates: &[Candidate], config: &GenerationConfig, limits: &Limits) {
-        let full = self.finished.iter().all(|slot| slot.reason.is_some());
-        let closed = config.early_stopping == EarlyStopping::Always && full;
+        let closed = self.is_closed(config);
         for candidate in candidates.iter().take(config.num_beams).filter(|c| c.ends.is_some()) {
             let mut ids = self.running[candidate.beam].ids.clone();
             ids.push(candidate.token);
@@ -179,8 +178,12 @@ impl Beams {
         let best_running = self.running[0].score / length_factor(length, config.length_penalty);
         let worst_finished = self.finished.iter().map(|slot| if slot.reason.is_some() { slot.score } else { LAST });
         self.can_improve &= worst_finished.fold(f32::INFINITY, f32::min) < best_running;
-        let full = self.finished.iter().all(|slot| slot.reason.is_some());
-        !self.can_improve || (config.early_stopping == EarlyStopping::Always && full) || all_end
+        !self.can_improve || self.is_closed(config) || all_end
+    }
+
+    /// Whether enough sequences are finished and no better one is looked for.
+    fn is_closed(&self, config: &GenerationConfig) -> bool {
+        config.early_stopping == EarlyStopping::Always && self.finished.iter().all(|slot| slot.reason.is_some())
     }
 
     /// One forward pass over the newest token of every beam.

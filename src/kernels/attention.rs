@@ -1,6 +1,5 @@
 //! Causal attention of new positions over a cache of keys and values.
 
-use super::{LANES, dot};
 use crate::error::{Result, try_vec};
 use candle_core::Tensor;
 use candle_transformers::utils::repeat_kv;
@@ -48,6 +47,26 @@ pub fn attention(heads: Heads, q: &[f32], k: &[f32], v: &[f32], past: usize) -> 
         }
     }
     Ok(out)
+}
+
+/// How many partial sums a dot product keeps; a multiple of every SIMD width in use.
+const LANES: usize = 8;
+
+/// Dot product of two slices of equal length, in one fixed order.
+#[inline]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0f32; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let mut total: f32 = sums.iter().sum();
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        total += a * b;
+    }
+    total
 }
 
 /// Softmax in place. `libm` rather than the system's `exp`, so that every platform gets the same bits.

@@ -19,26 +19,6 @@ mod q8_0;
 pub use format::Format;
 pub use matrix::Matrix;
 
-/// How many partial sums a dot product keeps; a multiple of every SIMD width in use.
-const LANES: usize = 8;
-
-/// Dot product of two slices of equal length, in one fixed order.
-#[inline]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0f32; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let mut total: f32 = sums.iter().sum();
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        total += a * b;
-    }
-    total
-}
-
 /// For tests: values that look like weights, the same every time.
 #[cfg(test)]
 fn values(len: usize, seed: u32) -> Vec<f32> {

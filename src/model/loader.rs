@@ -130,10 +130,7 @@ impl<'a> Loader<'a> {
 
     /// A vector of f32.
     pub fn vector(&mut self, name: &str, ending: &str, len: usize) -> Result<Tensor> {
-        let file_name = self.resolve(name, ending);
-        let (format, bytes) = self.read(&file_name, &[len])?;
-        let mut values = try_vec(0f32, len, "a vector")?;
-        format.dequantize(&bytes, &mut values);
+        let values = self.values(&self.resolve(name, ending), len)?;
         Ok(Tensor::from_vec(values, len, &Device::Cpu)?)
     }
 
@@ -143,10 +140,15 @@ impl<'a> Loader<'a> {
             return Ok(None);
         }
         let len = self.weights.expect(file_name)?.shape.iter().product();
+        self.values(file_name, len).map(Some)
+    }
+
+    /// The values of a tensor of one dimension.
+    fn values(&mut self, file_name: &str, len: usize) -> Result<Vec<f32>> {
         let (format, bytes) = self.read(file_name, &[len])?;
         let mut values = try_vec(0f32, len, "a vector")?;
         format.dequantize(&bytes, &mut values);
-        Ok(Some(values))
+        Ok(values)
     }
 
     /// A linear layer from `inputs` to `outputs`.

@@ -73,7 +73,7 @@ struct Container {
 }
 
 /// Called with the bytes loaded so far and in all.
-type Progress = Box<dyn FnMut(u64, u64)>;
+pub type Progress = Box<dyn FnMut(u64, u64)>;
 
 /// The tensors of a model.
 #[derive(Default)]
@@ -249,7 +249,7 @@ impl Weights {
     }
 
     /// What to call while tensors are read, with the bytes loaded so far and [`total_bytes`](Self::total_bytes).
-    pub fn set_progress(&mut self, progress: Box<dyn FnMut(u64, u64)>) {
+    pub fn set_progress(&mut self, progress: Progress) {
         self.progress = Some(progress);
     }
 

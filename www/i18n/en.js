@@ -126,8 +126,6 @@ export default {
 
   'parameter.max_new_tokens.label': 'Length',
   'parameter.max_new_tokens.help': 'The most tokens one continuation may have; a token is a word or a piece of one.',
-  'parameter.max_length.label': 'Total length',
-  'parameter.max_length.help': 'The most tokens text and continuation may have together; “Length” goes before it.',
   'parameter.min_new_tokens.label': 'Shortest length',
   'parameter.min_new_tokens.help': 'The model may not end its text before it has written so many tokens.',
   'parameter.do_sample.label': 'Sample',

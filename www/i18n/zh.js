@@ -128,8 +128,6 @@ export default {
 
   'parameter.max_new_tokens.label': '长度',
   'parameter.max_new_tokens.help': '一次续写最多写多少个词元；一个词元是一个词或词的一部分。',
-  'parameter.max_length.label': '总长度',
-  'parameter.max_length.help': '正文与续写合计最多多少个词元；若设了“长度”，则以“长度”为准。',
   'parameter.min_new_tokens.label': '最短长度',
   'parameter.min_new_tokens.help': '写满这么多词元之前，模型不得结束。',
   'parameter.do_sample.label': '随机抽取',
