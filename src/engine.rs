@@ -102,6 +102,19 @@ impl Engine {
         Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read: Vec::new(), longest: 0 })
     }
 
+    /// An engine over a decoder that is there already.
+    ///
+    /// # Errors
+    /// [`Error::BadTokenizer`] when the tokenizer has more tokens than the model.
+    pub(crate) fn of(
+        decoder: Box<dyn Decoder>,
+        tokenizer: Tokenizer,
+        defaults: GenerationConfig,
+        bos: Option<u32>,
+    ) -> Result<Self> {
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256: None })
+    }
+
     /// The model's shape and size.
     pub fn spec(&self) -> &Spec {
         self.decoder.spec()

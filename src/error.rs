@@ -49,6 +49,17 @@ pub enum Error {
     #[error("no token can be chosen: expected at least one with a finite score, found none ({found})")]
     NoCandidate { found: String },
 
+    /// A text that a model is to be trained on cannot be used.
+    #[error("the text: expected {expected}, found {found}")]
+    BadCorpus { expected: String, found: String },
+
+    /// Training has come to a loss or gradient that is not a number. The weights are those of the step before.
+    #[error(
+        "training diverged at step {step}: expected a finite loss, found {found}. The weights before it are kept; try a \
+         lower learning rate or a longer warm-up"
+    )]
+    Diverged { step: usize, found: String },
+
     /// Memory could not be had.
     #[error("not enough memory for {what}: needed {needed} bytes")]
     OutOfMemory { what: String, needed: u64 },
@@ -56,6 +67,10 @@ pub enum Error {
     /// Reading failed.
     #[error("reading {file}: {source}")]
     Io { file: String, source: std::io::Error },
+
+    /// Writing failed.
+    #[error("writing {file}: {source}")]
+    Write { file: String, source: std::io::Error },
 
     /// The tensor library refused an operation; a fault of the engine, not of the input.
     #[error("engine: {0}")]
@@ -77,8 +92,10 @@ impl Error {
             Self::EmptyPrompt => "empty_prompt",
             Self::ContextFull { .. } => "context_full",
             Self::NoCandidate { .. } => "no_candidate",
+            Self::BadCorpus { .. } => "bad_corpus",
+            Self::Diverged { .. } => "diverged",
             Self::OutOfMemory { .. } => "out_of_memory",
-            Self::Io { .. } => "io",
+            Self::Io { .. } | Self::Write { .. } => "io",
             Self::Engine(_) => "engine",
         }
     }

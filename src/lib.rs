@@ -5,11 +5,14 @@
 //! - [`engine`]: opens a model from its [`files`] and holds what a running model needs.
 //! - [`generate`]: the only generation loop; [`sample`] has its parameters and rules.
 //! - [`model`]: one file per architecture, built of [`layers`], which rest on [`kernels`].
+//! - [`train`]: from a text to a trained model, natively and in the page.
+//! - [`convert`]: a model's files as GGUF or as a Hugging Face folder.
 //! - [`weights`]: tensors by name from safetensors and GGUF; [`text`]: tokenizers and streaming decode.
 //! - [`error`]: the one error type.
 //!
 //! `web` (wasm32 only) has every export to JavaScript; nothing else knows that JavaScript exists.
 
+pub mod convert;
 pub mod engine;
 pub mod error;
 pub mod files;
@@ -19,6 +22,7 @@ pub mod layers;
 pub mod model;
 pub mod sample;
 pub mod text;
+pub mod train;
 #[cfg(target_arch = "wasm32")]
 mod web;
 pub mod weights;

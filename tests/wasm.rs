@@ -6,6 +6,7 @@ use inkling::Engine;
 use inkling::files::Files;
 use inkling::generate::{Event, Generation};
 use inkling::text::Tokenizer;
+use inkling::train::{Replay, Vocabulary};
 use serde_json::Value;
 use std::io::Cursor;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -128,6 +129,23 @@ fn tokenizers_are_those_of_transformers() {
             streamed += &stream.finish();
             assert_eq!(streamed, expected["texts"][title]["text"].as_str().unwrap(), "{name}: {title}");
         }
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_vocabulary_is_learned_here_as_in_python() {
+    let witnesses = [
+        include_str!("fixtures/trained/byte-level-bpe.json"),
+        include_str!("fixtures/trained/bpe.json"),
+        include_str!("fixtures/trained/characters.json"),
+    ];
+    for witness in witnesses.map(|json| serde_json::from_str::<Value>(json).unwrap()) {
+        let documents = witness["documents"].as_array().unwrap().iter().filter_map(Value::as_str);
+        let options = serde_json::from_value(witness["vocabulary"].clone()).unwrap();
+        let vocabulary = Vocabulary::train(documents, &options).unwrap();
+        let learned: Value = serde_json::from_str(vocabulary.tokenizer_json()).unwrap();
+        assert!(learned == witness["tokenizer"], "{}", witness["vocabulary"]);
+        assert_eq!(Replay::new(&vocabulary).unwrap().at(usize::MAX), vocabulary.report().tokens);
     }
 }
 

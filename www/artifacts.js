@@ -4,6 +4,7 @@
  */
 
 /** @import { LoadProgress, Parameter, Sequence, Token, NamedBlob } from './protocol.js' */
+/** @import { CleanReport, Evaluation, Merge, PlanReport, Replay, StateReport, StepReport, VocabularyReport } from './protocol.js' */
 
 /**
  * A one-function WebAssembly module whose body is `i32.const 0; i8x16.splat; i8x16.popcnt`: it validates only where
@@ -49,8 +50,28 @@ export function chooseArtifact() {
  */
 
 /**
+ * The trainer, as src/web/train.rs exports it: the same calls as `Training` in training.js, answered at once.
+ * @typedef {object} TrainingEngine
+ * @property {(files: { name: string, bytes: Uint8Array, column: string | null }[], corpus: object) => CleanReport} clean
+ * @property {(name: string, bytes: Uint8Array) => string[]} columns
+ * @property {(vocabulary: object) => VocabularyReport} trainVocabulary
+ * @property {(from: number, to: number) => Merge[]} merges
+ * @property {(merges: number, text: string) => Replay} replay
+ * @property {(model: object, training: object) => PlanReport} plan
+ * @property {(model: object, training: object) => PlanReport} build
+ * @property {(files: NamedBlob[], training: object) => PlanReport} buildFrom
+ * @property {() => StepReport} step
+ * @property {() => Evaluation} evaluate
+ * @property {(prompt: string, maxNewTokens: number, seed: number) => string} sample
+ * @property {() => Uint8Array<ArrayBuffer>} checkpoint
+ * @property {() => StateReport} state
+ * @property {() => { name: string, bytes: Uint8Array<ArrayBuffer> }[]} exportFolder
+ */
+
+/**
  * @typedef {object} EngineModule
  * @property {(options: { module_or_path: URL }) => Promise<{ memory: WebAssembly.Memory }>} default
+ * @property {{ new (): TrainingEngine, resume: (bytes: Uint8Array) => TrainingEngine }} Training
  * @property {{ open: (files: NamedBlob[], onProgress: (loaded: number, total: number) => void) => Engine }} Engine
  */
 

@@ -1,15 +1,17 @@
 /**
- * The page's language: which one, its words, its numbers. A language is one file in i18n/ and one line here.
+ * The page's language: which one, its words, its numbers. A language is one file in i18n/ and one line here; a view that
+ * is loaded later brings its own words (i18n/xx/view.js).
  */
 
 import en from './i18n/en.js';
 import zh from './i18n/zh.js';
 import { recall, remember } from './store.js';
 
-/** @typedef {keyof typeof en} Key */
+/** @typedef {keyof typeof en} PageKey */
+/** @typedef {PageKey | keyof typeof import('./i18n/en/train.js').default} Key */
 /** @typedef {Record<string, string | number>} Values */
 
-/** @type {Record<string, { name: string, locale: string, words: Record<Key, string> }>} */
+/** @type {Record<string, { name: string, locale: string, words: Record<PageKey, string> }>} */
 export const LANGUAGES = {
   en: { name: 'English', locale: 'en', words: en },
   zh: { name: '简体中文', locale: 'zh-CN', words: zh },
@@ -26,6 +28,14 @@ function firstLanguage() {
     if (base && Object.hasOwn(LANGUAGES, base)) return base;
   }
   return 'en';
+}
+
+/** The words of views, by language. @type {Record<string, Record<string, string>>} */
+const added = Object.fromEntries(Object.keys(LANGUAGES).map((code) => [code, {}]));
+
+/** A view brings its words, each language with the same keys. @param {Record<string, Record<string, string>>} words */
+export function addWords(words) {
+  for (const [code, more] of Object.entries(words)) Object.assign(added[code] ?? {}, more);
 }
 
 const current = () => /** @type {typeof LANGUAGES[string]} */ (LANGUAGES[language]);
@@ -45,13 +55,15 @@ export function setLanguage(next) {
 export const onLanguage = (listener) => listeners.add(listener);
 
 /** @param {string} key @returns {key is Key} */
-export const has = (key) => Object.hasOwn(en, key);
+export const has = (key) => Object.hasOwn(en, key) || Object.hasOwn(added.en ?? {}, key);
 
 /** @param {Key} key @param {Values} [values] */
 export function t(key, values = {}) {
   // A key may have a form of its own for a number, such as `status.stopped.one`.
   const form = typeof values.count === 'number' ? `${key}.${new Intl.PluralRules(current().locale).select(values.count)}` : '';
-  return current().words[has(form) ? form : key].replace(/\{(\w+)\}/g, (whole, name) => {
+  const found = /** @type {Key} */ (has(form) ? form : key);
+  const words = added[language]?.[found] ?? current().words[/** @type {PageKey} */ (found)];
+  return words.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     return value === undefined ? whole : typeof value === 'number' ? number(value) : value;
   });

@@ -5,9 +5,11 @@
 
 import { getLanguage, onLanguage, t } from './i18n.js';
 import { byId, element } from './notices.js';
+import { currentView } from './views.js';
 
 /** @import { Source } from './inkling.js' */
 /** @import { NamedBlob } from './protocol.js' */
+/** @import { SavedModel } from './store.js' */
 
 /** Something to load. `languages` is empty where unknown. @typedef {{ id: string, source: Source, languages: string[], title: Record<string, string> }} Entry */
 
@@ -21,12 +23,13 @@ export class Picker {
   #select = /** @type {HTMLSelectElement} */ (byId('model'));
   /** @type {Entry[]} */ #shipped = [];
   /** @type {Entry[]} */ #own = [];
+  /** Trained here and kept. @type {Entry[]} */ #saved = [];
   #current = '';
 
   constructor() {
     onLanguage(() => this.#show());
     this.#select.addEventListener('change', () => {
-      const entry = [...this.#shipped, ...this.#own].find(({ id }) => id === this.#select.value);
+      const entry = [...this.#shipped, ...this.#saved, ...this.#own].find(({ id }) => id === this.#select.value);
       if (entry) this.onPick(entry);
     });
     for (const id of ['files', 'folder']) {
@@ -72,6 +75,12 @@ export class Picker {
     this.current(entry);
   }
 
+  /** @param {SavedModel[]} models */
+  offerSaved(models) {
+    this.#saved = models.map(({ id, title, files }) => ({ id: `saved:${id}`, source: { files }, languages: [], title: { en: title } }));
+    this.#show();
+  }
+
   /** @param {NamedBlob[]} files */
   #offer(files) {
     const first = files[0];
@@ -84,7 +93,7 @@ export class Picker {
   #acceptDrops() {
     const curtain = byId('drop');
     /** Text dragged within the page is none of our business. @param {DragEvent} event */
-    const hasFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
+    const hasFiles = (event) => currentView() === 'write' && (event.dataTransfer?.types.includes('Files') ?? false);
     let hide = 0;
     addEventListener('dragover', (event) => {
       if (!hasFiles(event)) return;
@@ -109,6 +118,7 @@ export class Picker {
   #show() {
     const groups = [
       { label: t('model.shipped'), entries: this.#shipped },
+      { label: t('model.saved'), entries: this.#saved },
       { label: t('model.own'), entries: this.#own },
     ];
     this.#select.replaceChildren(
@@ -122,7 +132,7 @@ export class Picker {
         }),
     );
     this.#select.value = this.#current;
-    this.#select.disabled = this.#shipped.length + this.#own.length === 0;
+    this.#select.disabled = groups.every(({ entries }) => entries.length === 0);
   }
 }
 

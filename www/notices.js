@@ -74,23 +74,32 @@ export class Notices {
   /** @param {string} code @param {ErrorMore} more */
   #showError(code, { detail, values, remedies = [], words = code }) {
     const known = has(`error.${words}.title`) ? words : 'engine';
-    const title = element('strong', t(/** @type {Key} */ (`error.${known}.title`), values));
-    const help = element('p', t(/** @type {Key} */ (`error.${known}.help`), values));
-    const actions = element('div', '');
-    actions.className = 'actions';
-    for (const { label, run } of remedies) actions.append(button(t(label), run));
-    actions.append(button(t('action.dismiss'), () => this.clearError()));
-    const parts = [title, help];
-    if (detail) {
-      const line = element('p', detail);
-      line.className = 'detail';
-      line.lang = 'en';
-      line.title = t('error.detail');
-      parts.push(line);
-    }
+    const actions = [...remedies, { label: /** @type {const} */ ('action.dismiss'), run: () => this.clearError() }];
+    fillAlert(this.#error, `error.${known}`, { detail, values, actions });
     this.#error.dataset.code = code;
-    this.#error.replaceChildren(...parts, actions);
   }
+}
+
+/**
+ * Says what went wrong, what helps, and what the engine has to say about it.
+ * @param {HTMLElement} box @param {string} words  the texts are `words.title` and `words.help`
+ * @param {{ detail?: string, values?: Values, actions: Remedy[] }} more
+ */
+export function fillAlert(box, words, { detail, values, actions }) {
+  const title = element('strong', t(/** @type {Key} */ (`${words}.title`), values));
+  const help = element('p', t(/** @type {Key} */ (`${words}.help`), values));
+  const parts = [title, help];
+  if (detail) {
+    const line = element('p', detail);
+    line.className = 'detail';
+    line.lang = 'en';
+    line.title = t('error.detail');
+    parts.push(line);
+  }
+  const row = element('div', '');
+  row.className = 'actions';
+  row.append(...actions.map(({ label, run }) => button(t(label), run)));
+  box.replaceChildren(...parts, row);
 }
 
 /** @param {string} id */

@@ -11,7 +11,8 @@ import { Notices, byId, element } from './notices.js';
 import { Picker, titleOf } from './models.js';
 import { Settings } from './settings.js';
 import { Writer } from './writer.js';
-import { recallInTab, remember, rememberInTab } from './store.js';
+import { kept, recallInTab, remember, rememberInTab } from './store.js';
+import { currentView, startViews } from './views.js';
 
 /** @import { Model } from './inkling.js' */
 /** @import { Entry } from './models.js' */
@@ -249,7 +250,7 @@ for (const example of document.querySelectorAll('.example')) {
 
 addEventListener('keydown', (event) => {
   const command = event.ctrlKey || event.metaKey;
-  if (event.isComposing) return;
+  if (event.isComposing || currentView() !== 'write') return;
   if (event.key === 'Escape') {
     const menu = /** @type {HTMLDetailsElement} */ (byId('open'));
     if (writer.writing) writer.stop();
@@ -346,6 +347,29 @@ byId('settings-close').addEventListener('click', closeSettings);
 narrow.addEventListener('change', () => toggleSettings(!narrow.matches));
 toggleSettings(!narrow.matches);
 
+// ---- the other views ----
+
+/** Models that were trained here and kept. */
+async function offerSaved() {
+  try {
+    picker.offerSaved(await kept('models'));
+  } catch {
+    // A browser that keeps nothing has nothing to offer.
+  }
+}
+
+startViews(
+  {
+    write: (entry) => {
+      location.hash = '#write';
+      void open(entry);
+    },
+    current: () => loaded?.entry ?? null,
+    saved: offerSaved,
+  },
+  (error) => notices.error('io', { detail: String(error) }),
+);
+
 const apple = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 byId('generate-key').textContent = apple ? '⌘⏎' : 'Ctrl ⏎';
 byId('generate').setAttribute('aria-keyshortcuts', apple ? 'Meta+Enter' : 'Control+Enter');
@@ -356,5 +380,6 @@ notices.status('status.starting');
 editor.render();
 editor.toEnd();
 show('loading');
-if (matchMedia('(pointer: fine)').matches) area.focus({ preventScroll: true });
+if (currentView() === 'write' && matchMedia('(pointer: fine)').matches) area.focus({ preventScroll: true });
 await start();
+await offerSaved();

@@ -2,7 +2,8 @@
  * The messages between a page (`inkling.js`) and its worker (`worker.js`), as types. There is no code here.
  *
  * Every request carries a number and ends exactly once: `done`, `error`, or `aborted`. Until then it may send
- * `progress` (while a model is opened) or `event` (while it generates). Events carry deltas; only the preview of a beam search is a whole text.
+ * `progress` (while a model is opened) or `event` (while it generates or trains). Events carry deltas; only the preview
+ * of a beam search is a whole text. A worker either holds a model (`open`) or a training (`training`), not both.
  */
 
 /**
@@ -21,14 +22,15 @@
  * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number }
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
+ *         | TrainingRequest
  *         | { type: 'stop', request: number }} ToWorker
  */
 
 /**
  * `fatal` says that the worker's memory can no longer be trusted: the client throws the worker away.
  * @typedef {{ type: 'progress', request: number, progress: LoadProgress }
- *         | { type: 'event', request: number, event: StreamedEvent }
- *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult }
+ *         | { type: 'event', request: number, event: StreamedEvent | TrainingEvent }
+ *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | TrainingResult }
  *         | { type: 'error', request: number, code: string, message: string, fatal: boolean }
  *         | { type: 'aborted', request: number }} FromWorker
  */
@@ -133,5 +135,109 @@
  */
 
 /** @typedef {StreamedEvent | DoneEvent} GenerateEvent */
+
+// ---- training; the reports are what src/web/train.rs gives ----
+
+/** A file of text, not yet read. `column`: of a table, which one to read. @typedef {{ name: string, blob: Blob, column?: string | null }} TextFile */
+
+/**
+ * `ask` is one call of the trainer itself; the other requests need files read, or go on for a while. `train` sends
+ * events, and a `stop` ends it after the step under way.
+ * @typedef {{ type: 'training', request: number, artifact: string, threads: number, checkpoint: Blob | null }
+ *         | { type: 'clean', request: number, files: TextFile[], corpus: Partial<CorpusOptions> }
+ *         | { type: 'columns', request: number, file: TextFile }
+ *         | { type: 'build-from', request: number, source: WireSource, training: Partial<TrainingOptions> }
+ *         | { type: 'measure', request: number, steps: number }
+ *         | { type: 'ask', request: number, method: string, args: any[] }
+ *         | { type: 'train', request: number, steps: number | null, checkpointEvery: number | null,
+ *             sample: { prompt: string, tokens: number, seed: number } | null }} TrainingRequest
+ */
+
+/** @typedef {{ artifact: string, memoryBytes: number, state: StateReport | null }} TrainingOpened */
+
+/**
+ * Names and meanings of src/train/recipe.rs.
+ * @typedef {object} CorpusOptions
+ * @property {string} separator  what stands between two documents; empty: a file is a document
+ * @property {'none' | 'nfc' | 'nfkc'} unicode
+ * @property {boolean} lowercase
+ * @property {'keep' | 'collapse'} whitespace
+ * @property {number} min_character_count
+ * @property {number} held_out  share of the documents, 0 to 0.5
+ * @property {number} seed
+ */
+
+/** @typedef {'characters' | 'byte-level-bpe' | 'bpe'} VocabularyKind */
+/** @typedef {{ kind: VocabularyKind, size: number }} VocabularyOptions */
+
+/**
+ * @typedef {object} TrainingOptions
+ * @property {'adamw' | 'muon'} optim
+ * @property {number} learning_rate
+ * @property {number} min_learning_rate
+ * @property {'cosine' | 'warmup_stable_decay'} lr_scheduler_type
+ * @property {number} warmup_steps
+ * @property {number} decay_steps
+ * @property {number} max_steps
+ * @property {number} batch_size
+ * @property {number} gradient_accumulation_steps
+ * @property {number} sequence_length
+ * @property {number} weight_decay
+ * @property {number} max_grad_norm
+ * @property {number} eval_steps
+ * @property {number} early_stopping_patience
+ * @property {string} sample_prompt
+ * @property {number} seed
+ */
+
+/** @typedef {{ corpus: CorpusOptions, vocabulary: VocabularyOptions, model: Record<string, any>, training: TrainingOptions }} Recipe */
+
+/** @typedef {'invalid' | 'control' | 'whitespace' | 'normalized' | 'lowercased' | 'rare' | 'empty' | 'duplicate'} Removal */
+
+/**
+ * `encodings` names the files that the browser had to put into UTF-8, with what they were in.
+ * @typedef {{ documents: number, characters: number, bytes: number, heldOutDocuments: number, heldOutBytes: number, alphabet: number,
+ *             removed: { what: Removal, count: number, examples: string[] }[], preview: string,
+ *             encodings?: { name: string, encoding: string }[] }} CleanReport
+ */
+
+/** @typedef {{ size: number, requested: number, merges: number, tokens: number, bytesPerToken: number, examples: string[] }} VocabularyReport */
+/** @typedef {{ left: string, right: string, merged: string, count: number }} Merge */
+/** `tokens`: in the whole corpus. @typedef {{ tokens: number, pieces: string[] }} Replay */
+
+/**
+ * @typedef {object} PlanReport
+ * @property {number} parameters
+ * @property {number} memoryBytes  what the training will need
+ * @property {number} availableBytes  what WebAssembly can have
+ * @property {{ name: string, shape: number[], parameters: number }[]} tensors
+ * @property {number} tokens  in the training text
+ * @property {number} tokensPerStep
+ * @property {number} epochs
+ * @property {number} steps
+ * @property {number | null} secondsPerStep
+ * @property {string[]} warnings
+ */
+
+/** @typedef {{ step: number, maxSteps: number, loss: number, gradNorm: number, learningRate: number, tokens: number, epoch: number, evaluationDue: boolean, finished: null | 'max_steps' | 'early_stopping' }} StepReport */
+/** @typedef {{ step: number, natsPerToken: number, bitsPerByte: number, best: boolean }} Evaluation */
+
+/**
+ * @typedef {{ recipe: Recipe, clean: CleanReport, vocabulary: VocabularyReport, plan: PlanReport, step: number,
+ *             curve: { train: { step: number, loss: number, gradNorm: number }[], heldOut: Evaluation[] } }} StateReport
+ */
+
+/**
+ * What happens during a training. Steps come several at a time where they are quick. `tokensPerSecond` is measured over
+ * the last seconds of training alone; `memoryBytes` is WebAssembly's.
+ * @typedef {{ type: 'steps', steps: StepReport[], tokensPerSecond: number, memoryBytes: number }
+ *         | { type: 'evaluation', evaluation: Evaluation }
+ *         | { type: 'sample', step: number, text: string }
+ *         | { type: 'checkpoint', step: number, bytes: Uint8Array<ArrayBuffer> }} TrainingEvent
+ */
+
+/** Why a run ended: the steps asked for are done, or the training is. @typedef {{ reason: 'steps' | 'max_steps' | 'early_stopping' }} RunEnd */
+
+/** What the trainer answers, each request with its own. @typedef {TrainingOpened | RunEnd | object | string | number} TrainingResult */
 
 export {};

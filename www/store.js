@@ -1,7 +1,7 @@
 /**
  * What the page remembers. Choices of look are kept for the next visit; the text and the settings only as long as the
  * tab, because on a shared computer the next person must not find them. A browser may refuse all of it, and then the
- * page simply forgets.
+ * page simply forgets. Models and trainings are kept until a person discards them, and a refusal is an error.
  */
 
 const PREFIX = 'inkling.';
@@ -49,4 +49,70 @@ function write(storage, name, value) {
       storage().removeItem(PREFIX + name);
     } catch {}
   }
+}
+
+// ---- what is too large for that: models and trainings, in IndexedDB, which plain http has too ----
+
+/** A model that was trained here. @typedef {{ id: string, title: string, savedAt: number, parameters: number, files: { name: string, blob: Blob }[] }} SavedModel */
+
+/**
+ * A training to go on with, as of its last checkpoint; `samples` and `seconds` are what only the page knows.
+ * @typedef {{ id: string, title: string, savedAt: number, step: number, maxSteps: number, finished: boolean, seconds: number,
+ *             samples: { step: number, text: string }[], checkpoint: Blob }} SavedTraining
+ */
+
+/** @typedef {{ models: SavedModel, trainings: SavedTraining }} Shelves */
+
+const SHELVES = /** @type {const} */ (['models', 'trainings']);
+
+/** @type {Promise<IDBDatabase> | null} */
+let database = null;
+
+function openDatabase() {
+  database ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open('inkling', 1);
+    request.onupgradeneeded = () => SHELVES.forEach((shelf) => request.result.createObjectStore(shelf, { keyPath: 'id' }));
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error('another tab holds an older database'));
+  });
+  database.catch(() => (database = null));
+  return database;
+}
+
+/**
+ * @template T
+ * @param {keyof Shelves} shelf @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest<T>} ask
+ * @returns {Promise<T>}
+ * @throws an error of code `storage_full`, or `storage` where the browser gives none
+ */
+async function onShelf(shelf, mode, ask) {
+  try {
+    const transaction = (await openDatabase()).transaction(shelf, mode);
+    const request = ask(transaction.objectStore(shelf));
+    return await new Promise((resolve, reject) => {
+      // Kept is only what the transaction has kept.
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = transaction.onerror = () => reject(transaction.error ?? request.error);
+    });
+  } catch (error) {
+    const { name = '', message = String(error) } = /** @type {Partial<DOMException>} */ (error ?? {});
+    throw Object.assign(new Error(message || name), { code: name === 'QuotaExceededError' ? 'storage_full' : 'storage' });
+  }
+}
+
+/** Keeps something, in place of what had its id. @template {keyof Shelves} S @param {S} shelf @param {Shelves[S]} record */
+export async function keep(shelf, record) {
+  await onShelf(shelf, 'readwrite', (store) => store.put(record));
+}
+
+/** All there is, the newest first. @template {keyof Shelves} S @param {S} shelf @returns {Promise<Shelves[S][]>} */
+export async function kept(shelf) {
+  const records = await onShelf(shelf, 'readonly', (store) => store.getAll());
+  return records.sort((a, b) => b.savedAt - a.savedAt);
+}
+
+/** @param {keyof Shelves} shelf @param {string} id */
+export async function discard(shelf, id) {
+  await onShelf(shelf, 'readwrite', (store) => store.delete(id));
 }

@@ -1,16 +1,20 @@
 /**
- * The worker: opens one model, then answers requests. It alone imports the WebAssembly module. Generation is pumped one
+ * The worker: opens one model, or one training (worker-training.js), then answers requests. It alone imports the WebAssembly module. Generation is pumped one
  * unit at a time, and between two units the worker listens, so that a stop takes effect within one token.
  */
 
 import { ARTIFACTS } from './artifacts.js';
 import { collect } from './sources.js';
+import { turn } from './turn.js';
 
-/** @import { FromWorker, ToWorker, Stats, StreamedEvent, OpenResult, GenerateResult } from './protocol.js' */
+/** @import { FromWorker, ToWorker, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
+/** @import { Trainer } from './worker-training.js' */
 /** @import { Engine, EngineEvent, EngineModule } from './artifacts.js' */
 
 /** @type {Engine | null} */
 let engine = null;
+/** @type {Trainer | null} */
+let trainer = null;
 /** @type {WebAssembly.Memory | null} */
 let memory = null;
 /** Requests being answered. @type {Set<number>} */
@@ -18,8 +22,8 @@ const running = new Set();
 /** Of these, the ones that are to stop. @type {Set<number>} */
 const stopping = new Set();
 
-/** @param {FromWorker} message */
-const post = (message) => self.postMessage(message);
+/** @param {FromWorker} message @param {Transferable[]} [transfer]  what need not be copied */
+const post = (message, transfer = []) => self.postMessage(message, { transfer });
 const memoryBytes = () => memory?.buffer.byteLength ?? 0;
 
 self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
@@ -32,7 +36,8 @@ self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   running.add(request);
   try {
     const result = await answer(data);
-    post(result === null ? { type: 'aborted', request } : { type: 'done', request, result });
+    if (result === null) post({ type: 'aborted', request });
+    else post({ type: 'done', request, result }, result instanceof Uint8Array ? [result.buffer] : []);
   } catch (error) {
     post({ type: 'error', request, ...describe(error) });
   } finally {
@@ -44,6 +49,11 @@ self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 /** @param {Exclude<ToWorker, { type: 'stop' }>} message */
 async function answer(message) {
   if (message.type === 'open') return open(message);
+  if (message.type === 'training') return openTraining(message);
+  if (message.type !== 'tokenize' && message.type !== 'generate') {
+    if (!trainer) throw Object.assign(new Error('expected an open training, found none'), { code: 'engine' });
+    return trainer.answer(message);
+  }
   if (!engine) throw Object.assign(new Error('expected an open model, found none'), { code: 'engine' });
   if (message.type === 'tokenize') return engine.tokenize(message.text);
   return generate(engine, message);
@@ -51,11 +61,9 @@ async function answer(message) {
 
 /** @param {Extract<ToWorker, { type: 'open' }>} message @returns {Promise<OpenResult>} */
 async function open({ request, source, artifact, threads }) {
-  const build = ARTIFACTS.find(({ name }) => name === artifact);
-  if (!build) throw Object.assign(new Error(`expected a known build of the engine, found ${artifact}`), { code: 'engine' });
   // The engine and the model's bytes travel together.
   const [module, files] = await Promise.all([
-    start(build),
+    start(artifact),
     collect(source, (progress) => post({ type: 'progress', request, progress })),
   ]);
   engine = module.Engine.open(files, (loadedBytes, totalBytes) =>
@@ -65,8 +73,21 @@ async function open({ request, source, artifact, threads }) {
   return { info, parameters: engine.parameters() };
 }
 
-/** @param {import('./artifacts.js').Artifact} build @returns {Promise<EngineModule>} */
-async function start(build) {
+/** @param {Extract<ToWorker, { type: 'training' }>} message @returns {Promise<TrainingOpened>} */
+async function openTraining({ artifact, checkpoint }) {
+  const [module, { Trainer }] = await Promise.all([start(artifact), import('./worker-training.js')]);
+  trainer = await Trainer.open(module.Training, checkpoint, {
+    post: (request, event, transfer) => post({ type: 'event', request, event }, transfer),
+    stopped: (request) => stopping.has(request),
+    memoryBytes,
+  });
+  return { artifact, memoryBytes: memoryBytes(), state: checkpoint ? trainer.engine.state() : null };
+}
+
+/** @param {string} artifact @returns {Promise<EngineModule>} */
+async function start(artifact) {
+  const build = ARTIFACTS.find(({ name }) => name === artifact);
+  if (!build) throw Object.assign(new Error(`expected a known build of the engine, found ${artifact}`), { code: 'engine' });
   try {
     /** @type {EngineModule} */
     const module = await import(new URL(build.script, import.meta.url).href);
@@ -166,21 +187,6 @@ class Meter {
 
 /** @param {number} tokens @param {number} milliseconds */
 const rate = (tokens, milliseconds) => (tokens > 0 && milliseconds > 0 ? (tokens * 1000) / milliseconds : null);
-
-// A message to oneself is the cheapest way to let other messages in: a timer waits 4 ms, and the browser's scheduler
-// can starve the stop.
-const hop = new MessageChannel();
-/** @type {(() => void) | null} */
-let resume = null;
-hop.port1.onmessage = () => resume?.();
-
-/** Lets waiting messages be handled. Only the generation in progress waits here. @returns {Promise<void>} */
-function turn() {
-  return new Promise((resolve) => {
-    resume = resolve;
-    hop.port2.postMessage(null);
-  });
-}
 
 /** @param {unknown} error @returns {{ code: string, message: string, fatal: boolean }} */
 function describe(error) {

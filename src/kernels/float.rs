@@ -1,6 +1,6 @@
 //! Unquantized values: little-endian f32, f16 and bf16.
 
-use super::format::for_blocks;
+use super::format::{for_blocks, to_blocks};
 
 /// Decodes f32.
 pub fn f32(bytes: &[u8], out: &mut [f32]) {
@@ -35,6 +35,27 @@ pub(super) fn from_f16(bytes: [u8; 2]) -> f32 {
     let subnormal = (f32::from_bits(shifted + one) - f32::from_bits(one)).to_bits();
     let magnitude = if exponent == 0 { subnormal } else { normal };
     f32::from_bits(magnitude | (bits & 0x8000) << 16)
+}
+
+/// Encodes f32.
+pub fn to_f32(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |[value]: &[f32; 1], out| *out = value.to_le_bytes());
+}
+
+/// Encodes f16, rounding to nearest, ties to even.
+pub fn to_f16(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |[value]: &[f32; 1], out| *out = f16_bytes(*value));
+}
+
+/// Encodes bf16, rounding to nearest, ties to even.
+pub fn to_bf16(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |[value]: &[f32; 1], out| *out = half::bf16::from_f32(*value).to_le_bytes());
+}
+
+/// One f32 as little-endian f16.
+#[inline(always)]
+pub(super) fn f16_bytes(value: f32) -> [u8; 2] {
+    half::f16::from_f32(value).to_le_bytes()
 }
 
 #[cfg(test)]

@@ -105,6 +105,25 @@ impl Format {
             Self::Q6_K => q6_k::dequantize(bytes, out),
         }
     }
+
+    /// Encodes whole blocks into `bytes`, which is as long as they need exactly; the inverse of
+    /// [`dequantize`](Self::dequantize) as nearly as the format allows. Values must be finite.
+    pub fn quantize(self, values: &[f32], bytes: &mut [u8]) {
+        debug_assert_eq!(self.row_bytes(values.len()), Some(bytes.len()), "{} values as {}", values.len(), self.name());
+        match self {
+            Self::F32 => float::to_f32(values, bytes),
+            Self::F16 => float::to_f16(values, bytes),
+            Self::BF16 => float::to_bf16(values, bytes),
+            Self::Q8_0 => q8_0::quantize(values, bytes),
+            Self::Q4_0 => q4_0::quantize(values, bytes),
+            Self::Q4_1 => q4_1::quantize(values, bytes),
+            Self::Q5_0 => q5_0::quantize(values, bytes),
+            Self::Q5_1 => q5_1::quantize(values, bytes),
+            Self::Q4_K => q4_k::quantize(values, bytes),
+            Self::Q5_K => q5_k::quantize(values, bytes),
+            Self::Q6_K => q6_k::quantize(values, bytes),
+        }
+    }
 }
 
 /// Calls `decode` on each block of `BYTES` bytes and its `VALUES` values: arrays, so that every index inside is checked
@@ -119,5 +138,19 @@ pub(super) fn for_blocks<const BYTES: usize, const VALUES: usize>(
     let (values, _) = out.as_chunks_mut::<VALUES>();
     for (block, values) in blocks.iter().zip(values) {
         decode(block, values);
+    }
+}
+
+/// Calls `encode` on the `VALUES` values of each block and its `BYTES` bytes: [`for_blocks`] the other way.
+#[inline(always)]
+pub(super) fn to_blocks<const BYTES: usize, const VALUES: usize>(
+    values: &[f32],
+    bytes: &mut [u8],
+    encode: impl Fn(&[f32; VALUES], &mut [u8; BYTES]),
+) {
+    let (values, _) = values.as_chunks::<VALUES>();
+    let (blocks, _) = bytes.as_chunks_mut::<BYTES>();
+    for (values, block) in values.iter().zip(blocks) {
+        encode(values, block);
     }
 }

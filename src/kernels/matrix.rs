@@ -2,6 +2,7 @@
 
 use super::Format;
 use crate::error::{Error, Result, try_vec};
+use candle_core::{Device, Tensor};
 
 /// A row-major matrix of shape `[rows, cols]` in any [`Format`]. Rows are decoded one at a time while they are used;
 /// there is never a second copy of the weights.
@@ -62,6 +63,16 @@ impl Matrix {
     /// Decodes one row into `out`, which holds `cols` values.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         self.format.dequantize(self.row_slice(row), out);
+    }
+
+    /// All values as an f32 tensor `[rows, cols]`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when it cannot be had.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        let mut values = try_vec(0f32, self.rows * self.cols, "dense weights")?;
+        self.format.dequantize(&self.bytes, &mut values);
+        Ok(Tensor::from_vec(values, (self.rows, self.cols), &Device::Cpu)?)
     }
 
     /// One row as f32, in place where it is stored so, else decoded into `buffer`.

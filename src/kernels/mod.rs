@@ -4,9 +4,13 @@
 
 pub mod attention;
 pub mod format;
+pub mod gemm;
 pub mod matrix;
+pub mod tracked;
 
+mod exp;
 mod float;
+mod parallel;
 mod q4_0;
 mod q4_1;
 mod q4_k;
@@ -15,6 +19,8 @@ mod q5_1;
 mod q5_k;
 mod q6_k;
 mod q8_0;
+mod reduce;
+mod search;
 
 pub use format::Format;
 pub use matrix::Matrix;

@@ -7,7 +7,10 @@
 //! | 4..16 | `scale` and `min` of the groups, packed as [`scale_min`] says |
 //! | 16..144 | `q`: 32 bytes for two groups, the even group in the low halves, the odd one in the high halves |
 
-use super::{float::from_f16, format::for_blocks};
+use super::float::{f16_bytes, from_f16};
+use super::format::{for_blocks, to_blocks};
+use super::q8_0::inverse;
+use super::search::{affine, nearest};
 
 pub const VALUES: usize = 256;
 pub const BYTES: usize = 144;
@@ -45,4 +48,46 @@ pub(super) fn scale_min<const BYTES: usize>(block: &[u8; BYTES]) -> [(f32, f32);
         groups[j + 4] = (d * f32::from(rest & 15 | scales >> 6 << 4), dmin * f32::from(rest >> 4 | mins >> 6 << 4));
     }
     groups
+}
+
+/// Encodes whole blocks, with the scales that [`affine`] finds.
+pub fn quantize(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {
+        let codes = encode(values, 15, block);
+        for (pair, out) in codes.as_chunks::<64>().0.iter().zip(block[16..].as_chunks_mut::<32>().0) {
+            for i in 0..32 {
+                out[i] = pair[i] | pair[i + 32] << 4;
+            }
+        }
+    });
+}
+
+/// Writes the first 16 bytes of a Q4_K or Q5_K block, which [`scale_min`] reads, and returns the codes from 0 to `most`.
+pub(super) fn encode<const BYTES: usize>(values: &[f32; VALUES], most: u8, block: &mut [u8; BYTES]) -> [u8; VALUES] {
+    const { assert!(BYTES >= 16) };
+    let (groups, _) = values.as_chunks::<32>();
+    let mut fits = [(0f32, 0f32); 8];
+    for (fit, group) in fits.iter_mut().zip(groups) {
+        *fit = affine(group, most);
+    }
+    let (scale, min) = fits.iter().fold((0f32, 0f32), |(scale, min), fit| (scale.max(fit.0), min.max(fit.1)));
+    let (d, dmin) = (scale / 63.0, min / 63.0);
+    block[..2].copy_from_slice(&f16_bytes(d));
+    block[2..4].copy_from_slice(&f16_bytes(dmin));
+    let (inverse_d, inverse_dmin) = (inverse(d), inverse(dmin));
+    let six_bits = fits.map(|(scale, min)| (nearest(scale * inverse_d, 63), nearest(min * inverse_dmin, 63)));
+    for j in 0..4 {
+        let ((scale, min), (later_scale, later_min)) = (six_bits[j], six_bits[j + 4]);
+        block[4 + j] = scale | later_scale >> 4 << 6;
+        block[8 + j] = min | later_min >> 4 << 6;
+        block[12 + j] = later_scale & 15 | (later_min & 15) << 4;
+    }
+    // The codes are the best for the scales as they are stored.
+    let stored = scale_min(block);
+    let mut codes = [0; VALUES];
+    for (((scale, min), group), codes) in stored.into_iter().zip(groups).zip(codes.as_chunks_mut::<32>().0) {
+        let inverse = inverse(scale);
+        *codes = group.map(|v| nearest((v + min) * inverse, most));
+    }
+    codes
 }

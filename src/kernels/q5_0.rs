@@ -6,7 +6,9 @@
 //! | 2..6 | the fifth bit of each `q`, value 0 lowest |
 //! | 6..22 | the other four: the low half of byte `i` is value `i`, the high half value `i + 16` |
 
-use super::{float::from_f16, format::for_blocks};
+use super::float::{f16_bytes, from_f16};
+use super::format::{for_blocks, to_blocks};
+use super::{q4_0::extreme, q8_0::inverse};
 
 pub const VALUES: usize = 32;
 pub const BYTES: usize = 22;
@@ -39,4 +41,25 @@ pub(super) fn fifth_bits(packed: [u8; 4]) -> [u8; 32] {
         *bits = (carried >> 3 & 0x1010_1010_1010_1010).to_le_bytes();
     }
     bits
+}
+
+/// Encodes whole blocks as ggml does: the value of the largest magnitude becomes −16 exactly, whatever its sign.
+pub fn quantize(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {
+        let d = extreme(values) / -16.0;
+        let inverse = inverse(d);
+        block[..2].copy_from_slice(&f16_bytes(d));
+        pack(values.map(|v| ((v * inverse + 16.5) as u8).min(31)), &mut block[2..]);
+    });
+}
+
+/// Codes of 5 bits as Q5_0 and Q5_1 end with them: 4 bytes of fifth bits, 16 of halves.
+#[inline(always)]
+pub(super) fn pack(codes: [u8; 32], out: &mut [u8]) {
+    let fifth = codes.iter().enumerate().fold(0u32, |bits, (i, q)| bits | u32::from(q >> 4) << i);
+    let (bits, halves) = out.split_at_mut(4);
+    bits.copy_from_slice(&fifth.to_le_bytes());
+    for (i, byte) in halves.iter_mut().enumerate() {
+        *byte = codes[i] & 15 | (codes[i + 16] & 15) << 4;
+    }
 }

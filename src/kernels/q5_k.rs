@@ -6,7 +6,8 @@
 //! | 16..48 | the fifth bits: bit `j` of byte `i` belongs to value `i` of group `j` |
 //! | 48..176 | the other four: 32 bytes for two groups, the even group in the low halves, the odd one in the high halves |
 
-use super::{format::for_blocks, q4_k::scale_min};
+use super::format::{for_blocks, to_blocks};
+use super::q4_k::{encode, scale_min};
 
 pub const VALUES: usize = 256;
 pub const BYTES: usize = 176;
@@ -24,6 +25,25 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
                 let bits = fifth[i] >> (2 * pair);
                 out[i] = d0 * f32::from(q[i] & 15 | (bits & 1) << 4) - m0;
                 out[i + 32] = d1 * f32::from(q[i] >> 4 | (bits >> 1 & 1) << 4) - m1;
+            }
+        }
+    });
+}
+
+/// Encodes whole blocks, as Q4_K does with a bit more for every value.
+pub fn quantize(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {
+        let codes = encode(values, 31, block);
+        let (fifth, halves) = block[16..].split_at_mut(32);
+        fifth.fill(0);
+        for (j, group) in codes.as_chunks::<32>().0.iter().enumerate() {
+            for (bits, q) in fifth.iter_mut().zip(group) {
+                *bits |= q >> 4 << j;
+            }
+        }
+        for (pair, out) in codes.as_chunks::<64>().0.iter().zip(halves.as_chunks_mut::<32>().0) {
+            for i in 0..32 {
+                out[i] = pair[i] & 15 | (pair[i + 32] & 15) << 4;
             }
         }
     });

@@ -7,7 +7,10 @@
 //! | 192..208 | `scale`, 16 × i8 |
 //! | 208..210 | `d`, f16 |
 
-use super::{float::from_f16, format::for_blocks};
+use super::float::{f16_bytes, from_f16};
+use super::format::{for_blocks, to_blocks};
+use super::q8_0::inverse;
+use super::search::{nearest_signed, symmetric};
 
 pub const VALUES: usize = 256;
 pub const BYTES: usize = 210;
@@ -32,6 +35,39 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
                     out[i + 64] = scale[2] * value(low[i] >> 4, high[i] >> 4);
                     out[i + 96] = scale[3] * value(low[i + 32] >> 4, high[i] >> 6);
                 }
+            }
+        }
+    });
+}
+
+/// Encodes whole blocks, with the scales that [`symmetric`] finds.
+pub fn quantize(values: &[f32], bytes: &mut [u8]) {
+    to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {
+        let (groups, _) = values.as_chunks::<16>();
+        let mut fits = [0f32; 16];
+        for (fit, group) in fits.iter_mut().zip(groups) {
+            *fit = symmetric(group, 32);
+        }
+        let d = super::q4_0::extreme(&fits) / -128.0;
+        let inverse_d = inverse(d);
+        let scales = fits.map(|scale| (scale * inverse_d).round().clamp(-128.0, 127.0) as i8);
+        block[208..].copy_from_slice(&f16_bytes(d));
+        // The codes are the best for the scales as they are stored.
+        let d = from_f16([block[208], block[209]]);
+        let mut codes = [0u8; VALUES];
+        for ((scale, group), codes) in scales.iter().zip(groups).zip(codes.as_chunks_mut::<16>().0) {
+            let inverse = inverse(d * f32::from(*scale));
+            *codes = group.map(|v| (nearest_signed(v * inverse, 32) + 32) as u8);
+        }
+        for (scale, out) in scales.iter().zip(&mut block[192..208]) {
+            *out = *scale as u8;
+        }
+        for (half, codes) in codes.as_chunks::<128>().0.iter().enumerate() {
+            for i in 0..32 {
+                let q = [codes[i], codes[i + 32], codes[i + 64], codes[i + 96]];
+                block[64 * half + i] = q[0] & 15 | (q[2] & 15) << 4;
+                block[64 * half + 32 + i] = q[1] & 15 | (q[3] & 15) << 4;
+                block[128 + 32 * half + i] = q[0] >> 4 | q[1] >> 4 << 2 | q[2] >> 4 << 4 | q[3] >> 4 << 6;
             }
         }
     });

@@ -2,6 +2,7 @@
 
 use super::with_values;
 use crate::error::{Error, Result};
+use crate::kernels::tracked;
 use candle_core::Tensor;
 use candle_nn::ops::sigmoid;
 
@@ -89,8 +90,10 @@ impl Activation {
         Ok(match self {
             Self::Gelu => x.gelu_erf()?,
             Self::Gelu10 => x.gelu_erf()?.clamp(-10f32, 10f32)?,
+            Self::GeluTanh if x.track_op() => tracked::gelu_tanh(x)?,
             Self::GeluTanh => x.gelu()?,
             Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
+            Self::Silu if x.track_op() => tracked::silu(x)?,
             Self::Silu => x.silu()?,
             Self::Relu => x.relu()?,
             Self::Relu2 => x.relu()?.sqr()?,
@@ -109,5 +112,13 @@ impl Activation {
             }
             Self::Linear => x.clone(),
         })
+    }
+
+    /// `self(gate) · up`, element by element.
+    pub fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        if self == Self::Silu && gate.track_op() {
+            return tracked::swiglu(gate, up);
+        }
+        Ok((self.forward(gate)? * up)?)
     }
 }

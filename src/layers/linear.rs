@@ -2,7 +2,7 @@
 
 use super::{rows, with_values};
 use crate::error::{Error, Result, try_vec};
-use crate::kernels::Matrix;
+use crate::kernels::{Matrix, tracked};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -25,9 +25,15 @@ impl Weight {
         }
     }
 
-    /// Whether this is the same matrix, value for value, in the same format.
-    pub fn is(&self, other: &Matrix) -> bool {
-        matches!(self, Self::Packed(matrix) if **matrix == *other)
+    /// Whether this is the same matrix, value for value (packed: in the same format).
+    pub fn is(&self, other: &Matrix) -> Result<bool> {
+        match self {
+            Self::Packed(matrix) => Ok(**matrix == *other),
+            Self::Dense(tensor) => {
+                let other = other.to_tensor()?;
+                with_values(tensor, |a| with_values(&other, |b| Ok(a == b)))
+            }
+        }
     }
 
     /// `x · selfᵀ` for `x` of shape `[n, inputs]`.
@@ -41,7 +47,7 @@ impl Weight {
                 let n = x.dim(0)?;
                 rows(with_values(x, |x| matrix.matmul(x))?, n)
             }
-            Self::Dense(tensor) => Ok(x.matmul(&tensor.t()?)?),
+            Self::Dense(tensor) => tracked::linear(x, tensor, None),
         }
     }
 }
@@ -57,21 +63,13 @@ impl Linear {
         Self { weight, bias }
     }
 
-    /// The same layer with its bias taken in this order of outputs.
-    pub fn reorder_bias(mut self, order: &[u32]) -> Result<Self> {
-        if let Some(bias) = &self.bias {
-            self.bias = Some(bias.index_select(&Tensor::new(order, bias.device())?, 0)?);
-        }
-        Ok(self)
-    }
-
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.weight.matmul(x)?;
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
+        match (&self.weight, &self.bias) {
+            (Weight::Dense(weight), bias) => tracked::linear(x, weight, bias.as_ref()),
+            (weight, Some(bias)) => Ok(weight.matmul(x)?.broadcast_add(bias)?),
+            (weight, None) => weight.matmul(x),
+        }
     }
 }
 
@@ -110,7 +108,7 @@ impl Embedding {
                 }
                 rows(out, ids.len())
             }
-            Weight::Dense(tensor) => Ok(tensor.index_select(&Tensor::new(ids, tensor.device())?, 0)?),
+            Weight::Dense(tensor) => tracked::embedding(tensor, ids),
         }
     }
 }

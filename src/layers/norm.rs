@@ -1,6 +1,7 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
 use crate::error::Result;
+use crate::kernels::tracked;
 use candle_core::Tensor;
 use candle_nn::ops;
 
@@ -13,14 +14,14 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// `[n, width]` to the same shape. The fused operations have no gradient, so what is trained takes the slow ones.
+    /// `[n, width]` to the same shape. candle's fused operations have no gradient.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (Self::Layer { weight, .. } | Self::Rms { weight, .. }) = self;
         let tracked = x.track_op() || weight.track_op();
         Ok(match self {
-            Self::Layer { weight, bias, eps } if tracked => ops::layer_norm_slow(x, weight, bias, *eps)?,
+            Self::Layer { weight, bias, eps } if tracked => tracked::layer_norm(x, weight, bias, *eps)?,
             Self::Layer { weight, bias, eps } => ops::layer_norm(x, weight, bias, *eps)?,
-            Self::Rms { weight, eps } if tracked => ops::rms_norm_slow(x, weight, *eps)?,
+            Self::Rms { weight, eps } if tracked => tracked::rms_norm(x, weight, *eps)?,
             Self::Rms { weight, eps } => ops::rms_norm(x, weight, *eps)?,
         })
     }

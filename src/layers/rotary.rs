@@ -1,6 +1,7 @@
 //! Rotary position embeddings (Su et al. 2021) with the scaling kinds of transformers' `ROPE_INIT_FUNCTIONS`.
 
 use crate::error::Result;
+use crate::kernels::tracked;
 use candle_core::{Device, Tensor};
 use std::f32::consts::PI;
 
@@ -137,6 +138,12 @@ impl Rotary {
         }
     }
 
+    /// What the scaling divides each of the `dim / 2` frequencies by.
+    pub fn divisors(&self) -> Vec<f32> {
+        let plain = Self { scaling: Scaling::None, ..self.clone() };
+        plain.frequencies(0).0.iter().zip(self.frequencies(0).0).map(|(plain, scaled)| plain / scaled).collect()
+    }
+
     /// The angles of these positions in a text that will be `length` tokens long when the pass is over.
     pub fn angles(&self, positions: &[u32], length: usize) -> Result<Angles> {
         let (frequencies, factor) = self.frequencies(length);
@@ -152,6 +159,9 @@ impl Rotary {
 
     /// Rotates `[rows, heads · dim]`.
     pub fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        if x.track_op() {
+            return tracked::rotate(x, &angles.cos, &angles.sin);
+        }
         let (rows, width) = x.dims2()?;
         let half = self.dim / 2;
         let x = x.reshape((rows, width / self.dim, self.dim))?;

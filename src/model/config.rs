@@ -88,6 +88,14 @@ impl Fields {
         self.typed(names, "a number above 0", |v| v.as_f64().map(|v| v as f32).filter(|v| v.is_finite() && *v > 0.0))
     }
 
+    /// A probability, below 1.
+    pub fn probability(&self, name: &str, default: f32) -> Result<f32> {
+        let found = self.typed(&[name], "a number of at least 0 and below 1", |v| {
+            v.as_f64().map(|v| v as f32).filter(|v| (0.0..1.0).contains(v))
+        })?;
+        Ok(found.unwrap_or(default))
+    }
+
     /// True or false.
     pub fn bool(&self, names: &[&str], default: bool) -> Result<bool> {
         Ok(self.typed(names, "true or false", Value::as_bool)?.unwrap_or(default))

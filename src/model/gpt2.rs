@@ -1,5 +1,7 @@
 //! GPT-2 (Radford et al. 2019) as `GPT2LMHeadModel` computes it.
 
+mod conversion;
+
 use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
@@ -25,6 +27,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     bos_token_id: 50256,
     eos_token_id: 50256,
     load,
+    conversion: conversion::CONVERSION,
 };
 
 /// The fields of the configuration that decide the result, by their Hugging Face names.
@@ -40,6 +43,8 @@ struct Config {
     scale_attn_weights: bool,
     scale_attn_by_inverse_layer_idx: bool,
     tie_word_embeddings: bool,
+    embd_pdrop: f32,
+    resid_pdrop: f32,
 }
 
 impl Config {
@@ -59,6 +64,8 @@ impl Config {
             scale_attn_weights: fields.bool(&["scale_attn_weights"], true)?,
             scale_attn_by_inverse_layer_idx: fields.bool(&["scale_attn_by_inverse_layer_idx"], false)?,
             tie_word_embeddings: fields.bool(&["tie_word_embeddings"], true)?,
+            embd_pdrop: fields.probability("embd_pdrop", 0.1)?,
+            resid_pdrop: fields.probability("resid_pdrop", 0.1)?,
         })
     }
 
@@ -78,6 +85,8 @@ impl Config {
             scale_attn_weights: true,
             scale_attn_by_inverse_layer_idx: false,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),
+            embd_pdrop: 0.1,
+            resid_pdrop: 0.1,
         })
     }
 }
@@ -100,6 +109,9 @@ struct Gpt2 {
     activation: Activation,
     ln_f: Norm,
     lm_head: Linear,
+    /// Dropped in training after the embeddings, and from what a block adds to the residual stream.
+    embd_pdrop: f32,
+    resid_pdrop: f32,
 }
 
 fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>> {
@@ -159,7 +171,8 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
     };
-    Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation: config.activation_function, ln_f, lm_head }))
+    let Config { activation_function: activation, embd_pdrop, resid_pdrop, .. } = config;
+    Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, resid_pdrop }))
 }
 
 impl Decoder for Gpt2 {
@@ -172,10 +185,13 @@ impl Decoder for Gpt2 {
         if let Some(&last) = positions.iter().max().filter(|&&p| p as usize >= self.spec.context_length) {
             return Err(Error::ContextFull { limit: self.spec.context_length, found: last as usize + 1 });
         }
-        let mut x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&positions)?)?;
+        let x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&positions)?)?;
+        let mut x = pass.dropout(x, self.embd_pdrop)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            x = (&x + block.attention(&block.ln_1.forward(&x)?, i, pass)?)?;
-            x = (&x + block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?)?;
+            let attended = block.attention(&block.ln_1.forward(&x)?, i, pass)?;
+            x = (&x + pass.dropout(attended, self.resid_pdrop)?)?;
+            let fed = block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?;
+            x = (&x + pass.dropout(fed, self.resid_pdrop)?)?;
         }
         self.ln_f.forward(&x)
     }

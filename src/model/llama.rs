@@ -1,5 +1,7 @@
 //! Llama-type decoders (Touvron et al. 2023) as `LlamaForCausalLM` computes them.
 
+mod conversion;
+
 use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
@@ -27,6 +29,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     bos_token_id: 1,
     eos_token_id: 2,
     load,
+    conversion: conversion::CONVERSION,
 };
 
 /// Positions are counted in 32 bits.
@@ -374,11 +377,8 @@ fn rotated(loader: &mut Loader, name: &str, inputs: usize, outputs: usize, dim: 
         return loader.linear(name, Layout::OutputMajor, inputs, outputs, bias);
     }
     let half = dim / 2;
-    let from = |row: usize| row / dim * dim + 2 * (row % half) + row % dim / half;
-    let matrix = loader.matrix(name, Layout::OutputMajor, outputs, inputs)?.gather(from)?;
-    let linear = loader.linear_of(matrix, name, bias)?;
-    let order: Vec<u32> = (0..outputs).map(|row| from(row) as u32).collect();
-    linear.reorder_bias(&order)
+    let order = |row: usize| row / dim * dim + 2 * (row % half) + row % dim / half;
+    loader.linear_in(Some(&order), name, Layout::OutputMajor, inputs, outputs, bias)
 }
 
 impl Decoder for Llama {
@@ -412,7 +412,7 @@ impl Decoder for Llama {
 
 impl Block {
     fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        let gated = (activation.forward(&self.gate_proj.forward(x)?)? * self.up_proj.forward(x)?)?;
+        let gated = activation.gated(&self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
         self.down_proj.forward(&gated)
     }
 }

@@ -1,11 +1,13 @@
-//! Takes tensors out of a checkpoint under their Hugging Face names, checks their shapes and keeps count.
+//! Takes tensors out of a checkpoint under their Hugging Face names, checks their shapes and keeps count; or makes the
+//! first values of a model that is to be trained.
 
+use super::variables::{Initial, Variables};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
 use crate::kernels::{Format, Matrix};
 use crate::layers::{Embedding, Linear, Norm, Weight};
 use crate::weights::{Metadata, Weights};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,37 +29,108 @@ pub enum Bias {
     IfPresent,
 }
 
+/// An order of rows: row `i` of the result is row `order(i)` of the file.
+type Order<'o> = &'o dyn Fn(usize) -> usize;
+
+/// Where the values of a model come from.
+enum Source<'a> {
+    File {
+        weights: &'a mut Weights,
+        /// The table of GGUF names when the checkpoint is a GGUF file.
+        gguf_names: Option<&'static [(&'static str, &'static str)]>,
+    },
+    /// A model that has not been trained yet.
+    Initial(Initial),
+    /// The variables of a model that is being trained, which this one reads without gradients.
+    Shared(&'a Variables),
+    /// Nothing: only the names and shapes that the model would have are wanted.
+    Outline(Vec<(String, Vec<usize>)>),
+}
+
 /// A checkpoint being turned into a model.
 pub struct Loader<'a> {
-    weights: &'a mut Weights,
-    /// The table of GGUF names when the checkpoint is a GGUF file.
-    gguf_names: Option<&'static [(&'static str, &'static str)]>,
+    source: Source<'a>,
+    /// Filled when the model is to be trained; its weights are then dense.
+    variables: Option<Variables>,
+    /// What precedes the names in the file.
     prefix: &'static str,
+    /// What precedes them in the files of Hugging Face.
+    own_prefix: &'static str,
     parameters: u64,
     bytes_by_format: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Loader<'a> {
-    /// `gguf_names` is the architecture's table when the checkpoint is a GGUF file.
+    fn with(source: Source<'a>, trained: bool) -> Self {
+        let variables = trained.then(Variables::default);
+        Self { source, variables, prefix: "", own_prefix: "", parameters: 0, bytes_by_format: BTreeMap::new() }
+    }
+
+    /// For reading. `gguf_names` is the architecture's table when the checkpoint is a GGUF file.
     pub fn new(weights: &'a mut Weights, gguf_names: Option<&'static [(&'static str, &'static str)]>) -> Self {
-        Self { weights, gguf_names, prefix: "", parameters: 0, bytes_by_format: BTreeMap::new() }
+        Self::with(Source::File { weights, gguf_names }, false)
+    }
+
+    /// For training on from a checkpoint.
+    pub fn trained(weights: &'a mut Weights, gguf_names: Option<&'static [(&'static str, &'static str)]>) -> Self {
+        Self::with(Source::File { weights, gguf_names }, true)
+    }
+
+    /// For training from nothing.
+    pub fn initial(initial: Initial) -> Self {
+        Self::with(Source::Initial(initial), true)
+    }
+
+    /// For reading the variables of a model that is being trained, as they are at each moment.
+    pub fn shared(variables: &'a Variables) -> Self {
+        Self::with(Source::Shared(variables), false)
+    }
+
+    /// For the names and shapes of a model that is not made.
+    pub fn outline() -> Self {
+        Self::with(Source::Outline(Vec::new()), false)
+    }
+
+    /// The names and shapes that were asked of [`Self::outline`].
+    pub fn into_outline(self) -> Vec<(String, Vec<usize>)> {
+        if let Source::Outline(shapes) = self.source { shapes } else { Vec::new() }
+    }
+
+    /// The variables of the model that was loaded, when it is to be trained.
+    pub fn into_variables(self) -> Variables {
+        self.variables.unwrap_or_default()
+    }
+
+    fn gguf_names(&self) -> Option<&'static [(&'static str, &'static str)]> {
+        if let Source::File { gguf_names, .. } = &self.source { *gguf_names } else { None }
+    }
+
+    fn has(&self, file_name: &str) -> bool {
+        match &self.source {
+            Source::File { weights, .. } => weights.contains(file_name),
+            Source::Initial(_) | Source::Outline(_) => false,
+            Source::Shared(variables) => variables.get(file_name).is_some(),
+        }
     }
 
     /// Names are looked up below `prefix` if the file has `probe` there.
     pub fn set_prefix(&mut self, prefix: &'static str, probe: &str) {
-        if self.gguf_names.is_none() && self.weights.contains(&format!("{prefix}{probe}")) {
+        self.own_prefix = prefix;
+        let new = matches!(self.source, Source::Initial(_) | Source::Outline(_));
+        if new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}")) {
             self.prefix = prefix;
         }
     }
 
     /// Whether the checkpoint is a GGUF file.
     pub fn is_gguf(&self) -> bool {
-        self.gguf_names.is_some()
+        self.gguf_names().is_some()
     }
 
-    /// GGUF metadata; empty for safetensors.
+    /// GGUF metadata; empty for anything else.
     pub fn metadata(&self) -> &Metadata {
-        self.weights.metadata()
+        static NONE: std::sync::LazyLock<Metadata> = std::sync::LazyLock::new(Metadata::default);
+        if let Source::File { weights, .. } = &self.source { weights.metadata() } else { &NONE }
     }
 
     /// Trained values read so far.
@@ -76,13 +149,17 @@ impl<'a> Loader<'a> {
         most.map_or_else(String::new, |(name, _)| (*name).to_string())
     }
 
-    /// The name in the file of the tensor `name` (`h.3.attn.c_attn` and an ending such as `weight`).
+    /// The name of the tensor `name` (`h.3.attn.c_attn` and an ending such as `weight`) in Hugging Face's files, below
+    /// `prefix`.
+    fn name_below(prefix: &str, name: &str, ending: &str) -> String {
+        // The output head stands beside the model in Hugging Face's files, not below it.
+        let prefix = if name == "lm_head" { "" } else { prefix };
+        format!("{prefix}{name}.{ending}")
+    }
+
+    /// The name of a tensor in the file.
     fn resolve(&self, name: &str, ending: &str) -> String {
-        let Some(table) = self.gguf_names else {
-            // The output head stands beside the model in Hugging Face's files, not below it.
-            let prefix = if name == "lm_head" { "" } else { self.prefix };
-            return format!("{prefix}{name}.{ending}");
-        };
+        let Some(table) = self.gguf_names() else { return Self::name_below(self.prefix, name, ending) };
         let translate = |part: &str| table.iter().find(|(theirs, _)| *theirs == part).map_or("", |(_, gguf)| *gguf);
         let mut parts = name.splitn(3, '.');
         match (parts.next(), parts.next(), parts.next()) {
@@ -95,28 +172,63 @@ impl<'a> Loader<'a> {
 
     /// Whether the file has this tensor.
     pub fn contains(&self, name: &str, ending: &str) -> bool {
-        self.weights.contains(&self.resolve(name, ending))
+        self.has(&self.resolve(name, ending))
+    }
+
+    fn count(&mut self, shape: &[usize], format: Format, bytes: u64) {
+        self.parameters += shape.iter().fold(1u64, |all, &n| all.saturating_mul(n as u64));
+        *self.bytes_by_format.entry(format.name()).or_default() += bytes;
     }
 
     /// The bytes and format of a tensor that must have this shape.
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<(Format, Vec<u8>)> {
-        let info = self.weights.expect(name)?;
-        if info.shape != shape {
-            return Err(Error::BadTensor {
-                name: name.into(),
-                expected: format!("shape {shape:?}"),
-                found: format!("shape {:?}", info.shape),
-            });
-        }
-        let format = info.format;
-        let bytes = self.weights.read(name)?;
-        self.parameters += shape.iter().map(|&n| n as u64).product::<u64>();
-        *self.bytes_by_format.entry(format.name()).or_default() += bytes.len() as u64;
+        let (format, bytes) = match &mut self.source {
+            Source::File { weights, .. } => {
+                let info = weights.expect(name)?;
+                check_shape(name, shape, &info.shape)?;
+                (info.format, weights.read(name)?)
+            }
+            Source::Initial(initial) => (Format::F32, bytemuck::cast_slice(&initial.values(name, shape)?).to_vec()),
+            Source::Shared(_) | Source::Outline(_) => {
+                return Err(candle_core::Error::Msg(format!("{name} has no file to be read from")).into());
+            }
+        };
+        self.count(shape, format, bytes.len() as u64);
         Ok((format, bytes))
     }
 
+    /// A tensor that need not be read, in the layout of Hugging Face's files: a variable of the model that is being
+    /// trained, or a stand-in that takes no memory.
+    fn given(&mut self, name: &str, ending: &str, shape: &[usize]) -> Result<Option<Tensor>> {
+        let name = self.resolve(name, ending);
+        let tensor = match &mut self.source {
+            Source::Shared(variables) => match variables.get(&name) {
+                Some(var) => var.as_tensor().detach(),
+                None => {
+                    let (expected, found) = ("it among the variables".into(), "none".into());
+                    return Err(Error::MissingTensor { name, expected, found });
+                }
+            },
+            Source::Outline(shapes) => {
+                shapes.push((name.clone(), shape.to_vec()));
+                Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?
+            }
+            _ => return Ok(None),
+        };
+        check_shape(&name, shape, tensor.dims())?;
+        let bytes = shape.iter().fold(4u64, |bytes, &n| bytes.saturating_mul(n as u64));
+        self.count(shape, Format::F32, bytes);
+        Ok(Some(tensor))
+    }
+
+    /// Makes the tensor a variable under its Hugging Face name when the model is to be trained.
+    fn variable(&mut self, name: &str, ending: &str, tensor: Tensor) -> Result<Tensor> {
+        let Some(variables) = &mut self.variables else { return Ok(tensor) };
+        variables.add(Self::name_below(self.own_prefix, name, ending), &tensor)
+    }
+
     /// A matrix `[rows, cols]`.
-    pub fn matrix(&mut self, name: &str, layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
+    fn matrix(&mut self, name: &str, layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
         let file_name = self.resolve(name, "weight");
         // GGUF has every matrix output-major.
         if layout == Layout::OutputMajor || self.is_gguf() {
@@ -128,18 +240,49 @@ impl<'a> Loader<'a> {
         Matrix::new(&file_name, format, rows, cols, bytes)
     }
 
+    /// A weight `[rows, cols]`: packed for reading, dense for training.
+    fn weight(&mut self, name: &str, layout: Layout, rows: usize, cols: usize, order: Option<Order>) -> Result<Weight> {
+        let shape = if layout == Layout::OutputMajor { [rows, cols] } else { [cols, rows] };
+        if let Some(tensor) = self.given(name, "weight", &shape)? {
+            return Ok(Weight::Dense(if layout == Layout::OutputMajor { tensor } else { tensor.t()? }));
+        }
+        let mut matrix = self.matrix(name, layout, rows, cols)?;
+        if let Some(order) = order {
+            matrix = matrix.gather(order)?;
+        }
+        self.weight_of(matrix, name, layout)
+    }
+
+    fn weight_of(&mut self, matrix: Matrix, name: &str, layout: Layout) -> Result<Weight> {
+        if self.variables.is_none() {
+            return Ok(Weight::Packed(Arc::new(matrix)));
+        }
+        let tensor = matrix.to_tensor()?;
+        if layout == Layout::OutputMajor {
+            return Ok(Weight::Dense(self.variable(name, "weight", tensor)?));
+        }
+        Ok(Weight::Dense(self.variable(name, "weight", tensor.t()?.contiguous()?)?.t()?))
+    }
+
     /// A vector of f32.
-    pub fn vector(&mut self, name: &str, ending: &str, len: usize) -> Result<Tensor> {
-        let values = self.values(&self.resolve(name, ending), len)?;
-        Ok(Tensor::from_vec(values, len, &Device::Cpu)?)
+    fn vector(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>) -> Result<Tensor> {
+        if let Some(tensor) = self.given(name, ending, &[len])? {
+            return Ok(tensor);
+        }
+        let mut values = self.values(&self.resolve(name, ending), len)?;
+        if let Some(order) = order {
+            values = (0..len).map(|i| values[order(i)]).collect();
+        }
+        self.variable(name, ending, Tensor::from_vec(values, len, &Device::Cpu)?)
     }
 
     /// A vector whose length the file decides, when there is one.
     pub fn optional_vector(&mut self, file_name: &str) -> Result<Option<Vec<f32>>> {
-        if !self.weights.contains(file_name) {
+        let Source::File { weights, .. } = &mut self.source else { return Ok(None) };
+        if !weights.contains(file_name) {
             return Ok(None);
         }
-        let len = self.weights.expect(file_name)?.shape.iter().product();
+        let len = weights.expect(file_name)?.shape.iter().product();
         self.values(file_name, len).map(Some)
     }
 
@@ -153,19 +296,27 @@ impl<'a> Loader<'a> {
 
     /// A linear layer from `inputs` to `outputs`.
     pub fn linear(&mut self, name: &str, layout: Layout, inputs: usize, outputs: usize, bias: Bias) -> Result<Linear> {
-        let matrix = self.matrix(name, layout, outputs, inputs)?;
-        self.linear_of(matrix, name, bias)
+        self.linear_in(None, name, layout, inputs, outputs, bias)
     }
 
-    /// A linear layer of a matrix already read.
-    pub fn linear_of(&mut self, matrix: Matrix, name: &str, bias: Bias) -> Result<Linear> {
+    /// A linear layer whose outputs the file has in another order.
+    pub fn linear_in(
+        &mut self,
+        order: Option<Order>,
+        name: &str,
+        layout: Layout,
+        inputs: usize,
+        outputs: usize,
+        bias: Bias,
+    ) -> Result<Linear> {
+        let weight = self.weight(name, layout, outputs, inputs, order)?;
         let has_bias = match bias {
             Bias::Yes => true,
             Bias::No => false,
             Bias::IfPresent => self.contains(name, "bias"),
         };
-        let bias = if has_bias { Some(self.vector(name, "bias", matrix.rows())?) } else { None };
-        Ok(Linear::new(Weight::Packed(Arc::new(matrix)), bias))
+        let bias = if has_bias { Some(self.vector(name, "bias", outputs, order)?) } else { None };
+        Ok(Linear::new(weight, bias))
     }
 
     /// The output head. One that is tied shares the embedding, unless the file has another one beside it: transformers
@@ -174,29 +325,42 @@ impl<'a> Loader<'a> {
         if tied && !self.contains("lm_head", "weight") {
             return Ok(Linear::new(embedding.weight(), None));
         }
+        if !tied || matches!(self.source, Source::Shared(_)) {
+            return self.linear("lm_head", Layout::OutputMajor, width, vocab_size, Bias::No);
+        }
         let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
         let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width)?;
-        if tied && embedding.weight().is(&head) {
+        if embedding.weight().is(&head)? {
             (self.parameters, self.bytes_by_format) = (parameters, bytes);
             return Ok(Linear::new(embedding.weight(), None));
         }
-        self.linear_of(head, "lm_head", Bias::No)
+        Ok(Linear::new(self.weight_of(head, "lm_head", Layout::OutputMajor)?, None))
     }
 
     /// An embedding table.
     pub fn embedding(&mut self, name: &str, entries: usize, width: usize) -> Result<Embedding> {
-        let matrix = self.matrix(name, Layout::OutputMajor, entries, width)?;
-        Ok(Embedding::new(Weight::Packed(Arc::new(matrix))))
+        Ok(Embedding::new(self.weight(name, Layout::OutputMajor, entries, width, None)?))
     }
 
     /// A LayerNorm.
     pub fn layer_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        let (weight, bias) = (self.vector(name, "weight", width)?, self.vector(name, "bias", width)?);
-        Ok(Norm::Layer { weight, bias, eps })
+        let weight = self.vector(name, "weight", width, None)?;
+        Ok(Norm::Layer { weight, bias: self.vector(name, "bias", width, None)?, eps })
     }
 
     /// An RMSNorm.
     pub fn rms_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        Ok(Norm::Rms { weight: self.vector(name, "weight", width)?, eps })
+        Ok(Norm::Rms { weight: self.vector(name, "weight", width, None)?, eps })
     }
+}
+
+fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::BadTensor {
+        name: name.into(),
+        expected: format!("shape {expected:?}"),
+        found: format!("shape {found:?}"),
+    })
 }

@@ -1,16 +1,21 @@
 //! Decoder architectures: the trait they share, the list of them, and one forward pass over a batch of sequences.
 
 mod config;
+pub mod conversion;
 pub mod gpt2;
 pub mod llama;
 mod loader;
+pub mod variables;
 
 pub use config::Fields;
 pub use loader::Loader;
+pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
-use crate::kernels::attention::{Heads, attention, plain};
+use crate::kernels::attention::{Heads, attention};
+use crate::kernels::tracked;
 use crate::layers::{KvCache, rows, with_values};
+use crate::train::Random;
 use crate::weights::Weights;
 use candle_core::Tensor;
 
@@ -72,6 +77,8 @@ pub struct Architecture {
     pub bos_token_id: u32,
     pub eos_token_id: u32,
     pub load: Load,
+    /// How its configuration and tensors go from one kind of file to the other.
+    pub conversion: conversion::Conversion,
 }
 
 /// Every architecture the engine knows.
@@ -94,13 +101,61 @@ pub fn architecture(name: &str) -> Result<&'static Architecture> {
 /// # Errors
 /// [`Error::Unsupported`] names an architecture that is not in [`ARCHITECTURES`]; other errors name the field or tensor.
 pub fn load(config: Option<&Fields>, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
-    let name = match config {
-        Some(config) => config.str(&["model_type"])?.unwrap_or_default().to_string(),
-        None => weights.metadata().get_str("general.architecture")?.unwrap_or_default().to_string(),
-    };
-    let architecture = architecture(&name)?;
-    let mut loader = Loader::new(weights, config.is_none().then_some(architecture.gguf_names));
-    (architecture.load)(config, &mut loader)
+    let architecture = described(config, weights)?;
+    let names = config.is_none().then_some(architecture.gguf_names);
+    (architecture.load)(config, &mut Loader::new(weights, names))
+}
+
+/// As [`load`], with weights that can be trained on.
+///
+/// # Errors
+/// As there.
+pub fn load_trained(config: Option<&Fields>, weights: &mut Weights) -> Result<(Box<dyn Decoder>, Variables)> {
+    let architecture = described(config, weights)?;
+    let names = config.is_none().then_some(architecture.gguf_names);
+    let mut loader = Loader::trained(weights, names);
+    let decoder = (architecture.load)(config, &mut loader)?;
+    Ok((decoder, loader.into_variables()))
+}
+
+/// A model that has not been trained yet, its first values drawn with `seed`.
+///
+/// # Errors
+/// As [`load`].
+pub fn initial(config: &Fields, seed: u64) -> Result<(Box<dyn Decoder>, Variables)> {
+    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    let layers = config.count(&["n_layer", "num_hidden_layers"], Some(1))?;
+    let range = config.positive(&["initializer_range"])?.unwrap_or(0.02);
+    let mut loader = Loader::initial(Initial { seed, layers, range });
+    let decoder = (architecture.load)(Some(config), &mut loader)?;
+    Ok((decoder, loader.into_variables()))
+}
+
+/// The same model over variables that are being trained, without gradients.
+///
+/// # Errors
+/// As [`load`].
+pub fn reading(config: &Fields, variables: &Variables) -> Result<Box<dyn Decoder>> {
+    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    (architecture.load)(Some(config), &mut Loader::shared(variables))
+}
+
+/// What a configuration would make, without making it: its [`Spec`], and the name and shape of every tensor.
+///
+/// # Errors
+/// As [`load`].
+pub fn outline(config: &Fields) -> Result<(Spec, Vec<(String, Vec<usize>)>)> {
+    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    let mut loader = Loader::outline();
+    let spec = (architecture.load)(Some(config), &mut loader)?.spec().clone();
+    Ok((spec, loader.into_outline()))
+}
+
+fn described(config: Option<&Fields>, weights: &Weights) -> Result<&'static Architecture> {
+    match config {
+        Some(config) => architecture(config.str(&["model_type"])?.unwrap_or_default()),
+        None => architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default()),
+    }
 }
 
 /// The new tokens of one sequence and what it has been through already.
@@ -109,12 +164,22 @@ pub struct Sequence<'a> {
     pub cache: &'a mut KvCache,
 }
 
-/// One forward pass: a batch of sequences, each with its own cache.
+/// One forward pass: a batch of sequences, each with its own cache or, when they are read whole, with none.
 pub struct Pass<'a> {
-    sequences: Vec<Sequence<'a>>,
+    sequences: Vec<(&'a [u32], Option<&'a mut KvCache>)>,
     /// Positions each sequence held before the pass.
     past: Vec<usize>,
     length: usize,
+    dropout: Option<Dropout>,
+    /// Calls of [`Self::dropout`] so far.
+    dropped: u64,
+}
+
+/// What decides which activations a training pass drops.
+pub struct Dropout {
+    pub seed: u64,
+    /// Counts the forward passes of a run.
+    pub pass: u64,
 }
 
 impl<'a> Pass<'a> {
@@ -123,18 +188,26 @@ impl<'a> Pass<'a> {
     pub fn new(sequences: Vec<Sequence<'a>>, length: usize) -> Self {
         let past: Vec<_> = sequences.iter().map(|s| s.cache.len()).collect();
         let reached = sequences.iter().zip(&past).map(|(s, past)| past + s.ids.len()).max().unwrap_or(0);
-        Self { sequences, past, length: length.max(reached) }
+        let sequences = sequences.into_iter().map(|s| (s.ids, Some(s.cache))).collect();
+        Self { sequences, past, length: length.max(reached), dropout: None, dropped: 0 }
+    }
+
+    /// A pass over whole sequences of which nothing is kept but, where weights are tracked, their gradients.
+    pub fn whole(sequences: impl IntoIterator<Item = &'a [u32]>, dropout: Option<Dropout>) -> Self {
+        let sequences: Vec<_> = sequences.into_iter().map(|ids| (ids, None)).collect();
+        let length = sequences.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
+        Self { past: vec![0; sequences.len()], sequences, length, dropout, dropped: 0 }
     }
 
     /// The new tokens of all sequences, one row each.
     pub fn ids(&self) -> Vec<u32> {
-        self.sequences.iter().flat_map(|s| s.ids.iter().copied()).collect()
+        self.sequences.iter().flat_map(|(ids, _)| ids.iter().copied()).collect()
     }
 
     /// The position of each row in its sequence.
     pub fn positions(&self) -> Vec<u32> {
         let spans = self.sequences.iter().zip(&self.past);
-        spans.flat_map(|(s, &past)| (past..past + s.ids.len()).map(|p| p as u32)).collect()
+        spans.flat_map(|((ids, _), &past)| (past..past + ids.len()).map(|p| p as u32)).collect()
     }
 
     /// How long the text is once the whole prompt is read.
@@ -142,23 +215,24 @@ impl<'a> Pass<'a> {
         self.length
     }
 
+    /// Drops activations with probability `p` and scales the others up, in training; else changes nothing.
+    pub fn dropout(&mut self, x: Tensor, p: f32) -> Result<Tensor> {
+        let Some(Dropout { seed, pass }) = self.dropout.as_ref().filter(|_| p > 0.0) else { return Ok(x) };
+        let stream = Random::new(*seed, &format!("dropout {pass} {}", self.dropped));
+        self.dropped += 1;
+        tracked::dropout(&x, p, stream)
+    }
+
     /// Attention that gradients flow through: every sequence is read whole, and nothing is cached.
-    fn attend_tracked(&self, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-        let mut out = Vec::with_capacity(self.sequences.len());
-        let mut row = 0;
-        for sequence in &self.sequences {
-            let n = sequence.ids.len();
-            let part = |x: &Tensor| x.narrow(0, row, n);
-            out.push(plain(heads, &part(q)?, &part(k)?, &part(v)?, 0)?);
-            row += n;
-        }
-        Ok(Tensor::cat(&out, 0)?)
+    fn attend_whole(&self, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let lengths: Vec<usize> = self.sequences.iter().map(|(ids, _)| ids.len()).collect();
+        tracked::causal_attention(heads, q, k, v, &lengths)
     }
 
     /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`).
     pub fn attend(&mut self, layer: usize, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-        if q.track_op() || k.track_op() || v.track_op() {
-            return self.attend_tracked(heads, q, k, v);
+        if self.sequences.iter().any(|(_, cache)| cache.is_none()) {
+            return self.attend_whole(heads, q, k, v);
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         with_values(q, |q| {
@@ -166,10 +240,11 @@ impl<'a> Pass<'a> {
                 with_values(v, |v| {
                     let mut out = Vec::with_capacity(q.len());
                     let mut row = 0;
-                    for (sequence, &past) in self.sequences.iter_mut().zip(&self.past) {
-                        let end = row + sequence.ids.len();
+                    for ((ids, cache), &past) in self.sequences.iter_mut().zip(&self.past) {
+                        let end = row + ids.len();
                         let kv = row * kv_width..end * kv_width;
-                        let (k, v) = sequence.cache.append(layer, &k[kv.clone()], &v[kv])?;
+                        let Some(cache) = cache else { continue };
+                        let (k, v) = cache.append(layer, &k[kv.clone()], &v[kv])?;
                         out.extend(attention(heads, &q[row * q_width..end * q_width], k, v, past)?);
                         row = end;
                     }

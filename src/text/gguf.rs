@@ -8,8 +8,10 @@ use super::stream::Stage;
 use super::vocabulary::{self, BpeOptions};
 use super::{Model, Slot, Tokenizer, bad, unsupported};
 use crate::Result;
-use crate::weights::Metadata;
+use crate::files::Files;
+use crate::weights::{GgufWriter, Metadata, Value, Weights};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use tokenizers::AddedToken;
 
 /// What llama.cpp's `tokenizer.ggml.token_type` numbers mean.
@@ -24,6 +26,17 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Self::Normal => 1,
+            Self::Unknown => 2,
+            Self::Control => 3,
+            Self::UserDefined => 4,
+            Self::Unused => 5,
+            Self::Byte => 6,
+        }
+    }
+
     fn from_number(number: i32) -> Result<Self> {
         Ok(match number {
             // 0 is "undefined".
@@ -36,6 +49,16 @@ impl Kind {
             other => return Err(bad("token types from 0 to 6", &other.to_string())),
         })
     }
+}
+
+/// The tokenizer that these pairs describe, as a reader of the file would have it.
+pub(super) fn read_back(pairs: &[(String, Value)]) -> Result<Tokenizer> {
+    const NAME: &str = "vocabulary.gguf";
+    let mut header = Vec::new();
+    GgufWriter::start(&mut header, pairs, &[])?.finish()?;
+    let mut files = Files::new();
+    files.insert(NAME, Box::new(std::io::Cursor::new(header)));
+    load(Weights::gguf(&mut files, NAME)?.metadata())
 }
 
 pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer> {
@@ -87,7 +110,7 @@ pub(super) fn load(metadata: &Metadata) -> Result<Tokenizer> {
     Ok(Tokenizer::new(tokenizer, template, decoder, bos, eos))
 }
 
-fn kinds(metadata: &Metadata, tokens: usize, special: [Option<u32>; 3]) -> Result<Vec<Kind>> {
+pub(super) fn kinds(metadata: &Metadata, tokens: usize, special: [Option<u32>; 3]) -> Result<Vec<Kind>> {
     match metadata.get_i32_array("tokenizer.ggml.token_type")? {
         Some(numbers) if numbers.len() == tokens => numbers.iter().map(|n| Kind::from_number(*n)).collect(),
         Some(numbers) => Err(bad(&format!("{tokens} token types, one for each token"), &numbers.len().to_string())),
@@ -110,6 +133,16 @@ fn byte_level(metadata: &Metadata, tokens: &[String], kinds: &[Kind], pre: Optio
     let merges = metadata.get_str_array("tokenizer.ggml.merges")?;
     let merges = merges.ok_or_else(|| bad("tokenizer.ggml.merges", "none"))?;
     let merges = vocabulary::merges_from_lines(merges.iter().map(String::as_str))?;
+    // llama.cpp takes merges that lead to tokens by way of symbols that are none, and drops what is left of such.
+    let mut next = tokens.len() as u32;
+    for (left, right) in &merges {
+        for symbol in [left.clone(), right.clone(), format!("{left}{right}")] {
+            if let Entry::Vacant(slot) = vocab.entry(symbol) {
+                slot.insert(next);
+                next = next.saturating_add(1);
+            }
+        }
+    }
     let options = BpeOptions { ignore_merges: pre.is_some_and(is_llama3), ..BpeOptions::default() };
     let model = vocabulary::bpe(vocab, merges, options)?;
     let added = tokens.iter().zip(kinds).filter_map(|(token, kind)| match kind {
@@ -117,11 +150,12 @@ fn byte_level(metadata: &Metadata, tokens: &[String], kinds: &[Kind], pre: Optio
         Kind::UserDefined => Some(AddedToken::from(token.clone(), false).normalized(false)),
         Kind::Normal | Kind::Unused | Kind::Byte => None,
     });
-    Pipeline::new(model, None, Some(PreTokenizer::byte_level(expressions(pre)?)?), added.collect())
+    let pipeline = Pipeline::new(model, None, Some(PreTokenizer::byte_level(expressions(pre)?)?), added.collect())?;
+    Ok(pipeline.limited(tokens.len() as u32))
 }
 
 /// Llama 3's expression.
-const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(super) const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Qwen 2's expression: as Llama 3's, but digits one by one.
 const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -148,7 +182,7 @@ const DEEPSEEK_WORDS: &str = concat!(
 
 /// The expressions that `tokenizer.ggml.pre` names, each applied to what the one before has cut. A file that names
 /// none was written before there was a choice: then it is GPT-2's, where llama.cpp takes its own "default" and warns.
-fn expressions(pre: Option<&str>) -> Result<&'static [&'static str]> {
+pub(super) fn expressions(pre: Option<&str>) -> Result<&'static [&'static str]> {
     Ok(match pre {
         None
         | Some(
@@ -177,6 +211,6 @@ fn expressions(pre: Option<&str>) -> Result<&'static [&'static str]> {
 
 /// Llama 3 and what is made like it: a word that is a token stays whole, whatever the merges say, and a text begins with
 /// a beginning-of-text token where the file does not say.
-fn is_llama3(pre: &str) -> bool {
+pub(super) fn is_llama3(pre: &str) -> bool {
     matches!(pre, "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2")
 }

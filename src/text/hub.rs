@@ -9,7 +9,7 @@ use super::vocabulary::{self, BpeOptions};
 use super::{Model, Slot, Tokenizer, bad, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenizers::AddedToken;
 
 /// The largest tokenizer known is 35 MB.
@@ -43,6 +43,23 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         found: e.to_string(),
     })?;
     from_vocab_and_merges(&vocab, &merges, SpecialTokens::read(config, map, &[], added)?)
+}
+
+/// The whole tokenizer as a `tokenizer.json`, also where the files are GPT-2's two.
+pub(super) fn document(files: &mut Files) -> Result<Value> {
+    if files.contains("tokenizer.json") || !files.contains("vocab.json") || !files.contains("merges.txt") {
+        return json(files, "tokenizer.json");
+    }
+    let config = optional_json(files, "tokenizer_config.json")?;
+    let prefix = config.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
+    let merges = files.read_all("merges.txt", LIMIT)?;
+    let merges = String::from_utf8_lossy(&merges);
+    let merges: Vec<&str> = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
+    Ok(json!({
+        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": prefix, "use_regex": true },
+        "decoder": { "type": "ByteLevel" },
+        "model": { "type": "BPE", "vocab": json(files, "vocab.json")?, "merges": merges },
+    }))
 }
 
 fn json(files: &mut Files, name: &str) -> Result<Value> {
@@ -148,7 +165,7 @@ fn added_token(json: &Value, special: bool) -> Result<AddedToken> {
     }
 }
 
-fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Result<Tokenizer> {
+pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Result<Tokenizer> {
     let part = |name: &str| json.get(name).filter(|value| !value.is_null());
     let model = part("model").ok_or_else(|| bad("tokenizer.json with a model", "none"))?;
     let model = vocabulary::from_json(model)?;

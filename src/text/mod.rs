@@ -2,6 +2,7 @@
 //! metadata, all behind one [`Tokenizer`].
 
 mod bytes;
+mod compare;
 mod gguf;
 mod hub;
 mod normalize;
@@ -9,6 +10,8 @@ mod pipeline;
 mod sentencepiece;
 mod split;
 mod stream;
+mod to_gguf;
+mod to_hub;
 mod vocabulary;
 
 use crate::files::Files;
@@ -19,7 +22,11 @@ use sentencepiece::Sentencepiece;
 use std::sync::Arc;
 use stream::{Decoder, Stage};
 
+pub(crate) use bytes::byte_of;
+pub(crate) use split::{GPT2, Words};
 pub use stream::StreamDecoder;
+pub use to_gguf::{GgufVocabulary, to_gguf};
+pub use to_hub::{HubVocabulary, copy, to_hub};
 
 /// A token and the bytes of the text it stands for. A token that is not in the text (a beginning-of-text token) has
 /// an empty range; tokens that share one character each have the whole of it.

@@ -16,6 +16,8 @@ pub(super) struct Pipeline {
     plain: AddedVocabulary,
     size: usize,
     largest_id: Option<u32>,
+    /// Ids from here on are not those of tokens.
+    limit: u32,
 }
 
 impl Pipeline {
@@ -27,10 +29,26 @@ impl Pipeline {
     ) -> Result<Self> {
         let added = AddedVocabulary::new();
         let normalizer = normalizer.map(Normalizer::checked);
-        let mut pipeline =
-            Self { normalizer, pre_tokenizer, model, plain: added.clone(), added, size: 0, largest_id: None };
+        let mut pipeline = Self {
+            normalizer,
+            pre_tokenizer,
+            model,
+            plain: added.clone(),
+            added,
+            size: 0,
+            largest_id: None,
+            limit: u32::MAX,
+        };
         pipeline.add_tokens(tokens)?;
         Ok(pipeline)
+    }
+
+    /// Leaves out the ids from `limit` on: symbols on the way to a token that are none themselves.
+    pub(super) fn limited(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self.size = self.size.min(limit as usize);
+        self.largest_id = limit.checked_sub(1);
+        self
     }
 
     /// Adds tokens; one that the vocabulary has keeps its id, others are numbered on.
@@ -48,7 +66,8 @@ impl Pipeline {
     }
 
     pub(super) fn encode(&self, text: &str, plain: bool) -> Result<Vec<u32>> {
-        Ok(self.run(text, plain, OffsetType::None)?.get_ids().to_vec())
+        let encoding = self.run(text, plain, OffsetType::None)?;
+        Ok(encoding.get_ids().iter().copied().filter(|id| *id < self.limit).collect())
     }
 
     pub(super) fn encode_with_offsets(&self, text: &str) -> Result<Vec<Piece>> {
@@ -59,7 +78,7 @@ impl Pipeline {
             let end = text.floor_char_boundary(end);
             Piece { id, start: text.floor_char_boundary(start.min(end)), end }
         };
-        Ok(pairs.map(piece).collect())
+        Ok(pairs.map(piece).filter(|piece| piece.id < self.limit).collect())
     }
 
     fn run(&self, text: &str, plain: bool, offsets: OffsetType) -> Result<Encoding> {
@@ -83,11 +102,19 @@ impl Pipeline {
     }
 
     pub(super) fn token(&self, id: u32) -> Option<String> {
+        if id >= self.limit {
+            return None;
+        }
         self.added.simple_id_to_token(id).or_else(|| self.model.id_to_token(id))
     }
 
     pub(super) fn is_special(&self, id: u32) -> bool {
         self.token(id).is_some_and(|token| self.added.is_special_token(&token))
+    }
+
+    /// Whether the token is looked for in a text before the vocabulary is applied.
+    pub(super) fn is_added(&self, id: u32) -> bool {
+        self.token(id).is_some_and(|token| self.added.get_vocab().contains_key(&token))
     }
 
     pub(super) fn vocab_size(&self) -> usize {

@@ -11,7 +11,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Offsets, PreTokenizedString, PreTokenizer as _, PreTokenizerWrapper, SplitDelimiterBehavior};
 
 /// GPT-2's expression, which byte-level pre-tokenizers use unless told otherwise.
-pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+pub(crate) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 /// One way of cutting text.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl PreTokenizer {
 
 /// Finds the matches of a regular expression.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(crate) struct Words {
     regex: Regex,
     /// For an expression that ends in `\s+(?!\S)|\s+` or the like, its beginning, anchored. `\s+` alone then stands in `regex`,
     /// which has no look-ahead left and runs in linear time; the last space is given back afterwards.
@@ -99,7 +99,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    pub(super) fn new(expression: &str) -> Result<Self> {
+    pub(crate) fn new(expression: &str) -> Result<Self> {
         let compile = |e: &str| {
             Regex::new(e).map_err(|error| {
                 let found = format!("{expression:?}: {error}");

@@ -98,7 +98,8 @@ fn bpe_from_json(model: &Value) -> Result<ModelWrapper> {
     bpe(vocab_from_json(model.get("vocab"))?, merges, options)
 }
 
-fn merge_from_json(merge: &Value) -> Result<(String, String)> {
+/// A merge as `tokenizer.json` has it: a pair, or a line.
+pub(super) fn merge_from_json(merge: &Value) -> Result<(String, String)> {
     let pair = match merge {
         Value::String(line) => return merge_from_line(line),
         Value::Array(pair) => pair.iter().map(Value::as_str).collect::<Vec<_>>(),

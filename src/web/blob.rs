@@ -1,8 +1,10 @@
 //! A `Blob` as a Rust reader. `FileReaderSync` exists in workers only; it copies just the bytes asked for, so the
 //! file is never in JavaScript's memory as a whole.
 
+use crate::files::Files;
+use js_sys::{Array, Reflect};
 use std::io::{BufReader, Error, Read, Result, Seek, SeekFrom};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Blob, FileReaderSync};
 
 /// Small reads are served from a buffer of this size.
@@ -22,6 +24,17 @@ impl BlobReader {
         let size = blob.size() as u64;
         Ok(BufReader::with_capacity(BUFFER, Self { blob, reader: FileReaderSync::new()?, size, position: 0 }))
     }
+}
+
+/// `files`, an array of `{name: string, blob: Blob}`, to be read.
+pub fn files_of(files: Array) -> std::result::Result<Files, JsValue> {
+    let mut set = Files::new();
+    for file in files {
+        let name = Reflect::get(&file, &"name".into())?.as_string().unwrap_or_default();
+        let blob = Reflect::get(&file, &"blob".into())?.dyn_into()?;
+        set.insert(name, Box::new(BlobReader::buffered(blob)?));
+    }
+    Ok(set)
 }
 
 impl Read for BlobReader {

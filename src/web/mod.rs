@@ -2,13 +2,13 @@
 //! JavaScript exists.
 
 mod blob;
+mod train;
 
 use crate::engine::Engine as Inner;
 use crate::error::Error;
-use crate::files::Files;
 use crate::generate::{Event, Generation};
 use crate::sample::GenerationConfig;
-use blob::BlobReader;
+use blob::files_of;
 use js_sys::{Array, Function, Reflect};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -43,12 +43,7 @@ impl Engine {
     /// Opens a model from `files`, an array of `{name: string, blob: Blob}`: a Hugging Face folder or one GGUF file.
     /// `on_progress(loaded, total)` is called while the weights are read. Throws an `Error` with a `code`.
     pub fn open(files: Array, on_progress: Function) -> Result<Engine, JsValue> {
-        let mut set = Files::new();
-        for file in files {
-            let name = Reflect::get(&file, &"name".into())?.as_string().unwrap_or_default();
-            let blob = Reflect::get(&file, &"blob".into())?.dyn_into()?;
-            set.insert(name, Box::new(BlobReader::buffered(blob)?));
-        }
+        let set = files_of(files)?;
         let report = move |loaded: u64, total: u64| {
             // What a listener throws is its own affair.
             let _ = on_progress.call2(&JsValue::NULL, &(loaded as f64).into(), &(total as f64).into());

@@ -11,9 +11,9 @@ use crate::files::{ReadSeek, describe, head};
 use crate::kernels::Format;
 
 /// As many dimensions as ggml has.
-const MAX_DIMS: u32 = 4;
+pub(super) const MAX_DIMS: u32 = 4;
 /// Where the data of tensors begin, unless the file says otherwise.
-const DEFAULT_ALIGNMENT: u64 = 32;
+pub(super) const DEFAULT_ALIGNMENT: u64 = 32;
 
 /// ggml's types that this engine does not compute with: number, name, values and bytes of a block.
 const OTHER_TYPES: [(u32, &str, usize, usize); 22] = [

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cursor::Cursor;
+use super::gguf_writer;
 use crate::error::{Error, Result};
 
 /// The key/value pairs of a GGUF file.
@@ -96,6 +97,22 @@ impl Metadata {
         self.get(key, "an array of 32-bit integers", |value| match value {
             Value::Ints(values) => Some(values.as_slice()),
             _ => None,
+        })
+    }
+
+    /// The value under this key as it can be written to another file; `None` without the key, and for integers below
+    /// zero and arrays that nobody needs.
+    pub fn writable(&self, key: &str) -> Option<gguf_writer::Value> {
+        use gguf_writer::Value as Writable;
+        Some(match self.values.get(key)? {
+            Value::Unsigned(value) => Writable::U32(u32::try_from(*value).ok()?),
+            Value::Float(value) => Writable::F32(*value as f32),
+            Value::Bool(value) => Writable::Bool(*value),
+            Value::String(value) => Writable::String(value.clone()),
+            Value::Strings(values) => Writable::Strings(values.clone()),
+            Value::Floats(values) => Writable::F32s(values.clone()),
+            Value::Ints(values) => Writable::I32s(values.clone()),
+            Value::Negative(_) | Value::OtherArray(_) => return None,
         })
     }
 

@@ -5,15 +5,18 @@
 
 mod cursor;
 mod gguf;
-
+mod gguf_writer;
 mod metadata;
 mod safetensors;
+mod safetensors_writer;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::io::SeekFrom;
 
+pub use gguf_writer::{GgufWriter, Planned, Value};
 pub use metadata::Metadata;
+pub use safetensors_writer::write_safetensors;
 
 use sha2::{Digest, Sha256};
 

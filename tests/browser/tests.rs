@@ -2,6 +2,7 @@
 mod api;
 mod driver;
 mod hosts;
+mod training;
 
 use driver::Page;
 use hosts::{Host, dist, reference};

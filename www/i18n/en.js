@@ -4,6 +4,10 @@ export default {
   'page.description': 'A language model that runs inside this tab continues what you write. Nothing you type leaves it.',
   'page.skip': 'Skip to the text',
 
+  'views.label': 'Views',
+  'views.write': 'Write',
+  'views.train': 'Train',
+
   'document.label': 'Your text, written together with the model',
   'document.placeholder': 'Write a first line, and the model will go on from there…',
   'legend.label': 'Whose words are whose',
@@ -36,6 +40,7 @@ export default {
 
   'model.label': 'Model',
   'model.shipped': 'With this page',
+  'model.saved': 'Trained here',
   'model.own': 'Your own',
   'model.open': 'Open…',
   'model.open.hint': 'A .gguf file, or a folder with config.json, .safetensors weights and a tokenizer. It is read in this tab and sent nowhere. You can also drop it anywhere on the page.',

@@ -6,6 +6,10 @@ export default {
   'page.description': '一个在本标签页内运行的语言模型，接着你写的文字往下写。你输入的内容不会离开这里。',
   'page.skip': '跳到正文',
 
+  'views.label': '视图',
+  'views.write': '写作',
+  'views.train': '训练',
+
   'document.label': '你与模型共同写作的正文',
   'document.placeholder': '写下第一句，模型会接着写下去……',
   'legend.label': '哪些是谁写的',
@@ -38,6 +42,7 @@ export default {
 
   'model.label': '模型',
   'model.shipped': '本页自带',
+  'model.saved': '在此训练',
   'model.own': '你的模型',
   'model.open': '打开…',
   'model.open.hint': '一个 .gguf 文件，或一个包含 config.json、.safetensors 权重和分词器的文件夹。文件只在本标签页内读取，不会上传。也可以把它拖放到页面任意位置。',

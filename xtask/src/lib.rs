@@ -3,6 +3,7 @@
 //! * [`build`]: dist/, the folder for any static host; [`assemble`] is the half of it that Trunk calls back for
 //! * [`serve`]: build, then serve dist/
 //! * [`test`]: every check and test there is
+//! * [`train`]: from a recipe and a text to a model
 //! * [`model`]: the model from the command line, a file for each command
 //!
 //! What they stand on:
@@ -22,3 +23,4 @@ pub mod serve;
 pub mod server;
 pub mod test;
 pub mod tools;
+pub mod train;

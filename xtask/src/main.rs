@@ -2,8 +2,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::model::{eval, generate, logits, tokenize};
-use xtask::{assemble, build, serve, test};
+use xtask::model::{convert, eval, generate, logits, tokenize};
+use xtask::{assemble, build, serve, test, train};
 
 /// The commands of inkling, a language model that runs inside a web page.
 #[derive(Parser)]
@@ -29,6 +29,10 @@ enum Command {
     Tokenize(tokenize::Args),
     /// How well a model predicts a text
     Eval(eval::Args),
+    /// Write a model as GGUF or as a Hugging Face folder
+    Convert(convert::Args),
+    /// Train a model by a recipe, with the trainer of the page
+    Train(train::Args),
     /// Put the engines and the models into the folder that Trunk is staging (Trunk's hook calls this)
     #[command(hide = true)]
     Assemble(assemble::Args),
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         Command::Logits(args) => logits::run(args),
         Command::Tokenize(args) => tokenize::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Train(args) => train::run(args),
         Command::Assemble(args) => assemble::run(args),
     };
     match result {

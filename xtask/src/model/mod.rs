@@ -1,5 +1,6 @@
 //! The model from the command line: the same engine as in the page.
 
+pub mod convert;
 pub mod eval;
 pub mod generate;
 pub mod logits;

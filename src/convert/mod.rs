@@ -1,0 +1,255 @@
+//! A model's files as another kind of file: Hugging Face's folder as GGUF, GGUF as a folder, each in a format of choice.
+//! Nothing here knows a file system: it reads [`Files`] and writes to what it is given, one tensor in memory at a time.
+
+mod formats;
+mod tensors;
+
+pub use formats::file_type;
+
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::kernels::Format;
+use crate::model::conversion::GgufForm;
+use crate::model::{Architecture, Fields, Loader, architecture};
+use crate::text;
+use crate::weights::{GgufWriter, Planned, Value as Pair, Weights, write_safetensors};
+use formats::{choose, quantization_version};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::io::Write;
+use tensors::{Plan, Side};
+
+/// No configuration file is larger.
+const SMALL_FILE: u64 = 1 << 20;
+/// No tokenizer file is larger.
+const TOKENIZER_FILE: u64 = 256 << 20;
+
+/// What a folder has beside its weights that goes over as it is.
+const KEPT: [&str; 10] = [
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
+/// A model that is about to be written as other files.
+pub struct Source {
+    files: Files,
+    weights: Weights,
+    side: Side,
+    architecture: &'static Architecture,
+    /// Its config.json, which a GGUF file's metadata are turned into.
+    config: Fields,
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many tensors have which format.
+    pub formats: BTreeMap<&'static str, usize>,
+    /// In words, what the new files do not say of the old ones.
+    pub notes: Vec<String>,
+}
+
+impl Source {
+    /// Opens a Hugging Face folder or a GGUF file.
+    ///
+    /// # Errors
+    /// Those of opening a model, and [`Error::Unsupported`] for a configuration that a config.json cannot say.
+    pub fn open(mut files: Files) -> Result<Self> {
+        let Some(name) = files.gguf() else {
+            if !files.contains("config.json") {
+                return Err(files.missing("config.json beside the weights, or a .gguf file".into()));
+            }
+            let config = Fields::new(files.read_json("config.json", SMALL_FILE)?);
+            let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+            let weights = Weights::safetensors(&mut files)?;
+            return Ok(Self { files, weights, side: Side::Hub, architecture, config });
+        };
+        let mut weights = Weights::gguf(&mut files, &name)?;
+        let architecture = architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default())?;
+        let mut loader = Loader::new(&mut weights, Some(architecture.gguf_names));
+        let config = Fields::new((architecture.conversion.to_json)(&mut loader)?);
+        Ok(Self { files, weights, side: Side::Gguf, architecture, config })
+    }
+
+    /// Writes a GGUF file whose matrices are in this format, as far as they can be ([`file_type`] has the table).
+    /// `name` is what the model is called where its own files do not say.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for what GGUF cannot say of the model; [`Error::BadTensor`] for values out of the format's
+    /// range; [`Error::Write`]; those of reading.
+    pub fn write_gguf(&mut self, format: Format, name: &str, out: &mut dyn Write) -> Result<Report> {
+        let form = (self.architecture.conversion.to_gguf)(&self.config)?;
+        let text::GgufVocabulary { pairs: vocabulary, notes } = self.vocabulary()?;
+        let plan = self.plan(&form)?;
+        let head = if plan.iter().any(|tensor| tensor.twin.gguf == "output.weight") {
+            "output.weight"
+        } else {
+            "token_embd.weight"
+        };
+        let planned = |tensor: &Plan| {
+            let shape = tensor.shape(Side::Gguf);
+            Planned { name: tensor.twin.gguf.clone(), format: choose(format, &tensor.twin.gguf, &shape, head), shape }
+        };
+        let vectors = form.vectors.iter().map(|(name, values)| Planned {
+            name: name.to_string(),
+            shape: vec![values.len()],
+            format: Format::F32,
+        });
+        let table: Vec<Planned> = vectors.chain(plan.iter().map(planned)).collect();
+        let mut pairs = self.general(format, name)?;
+        let own = self.architecture.name;
+        pairs.extend(form.pairs.iter().map(|(key, value)| (format!("{own}.{key}"), value.clone())));
+        pairs.extend(vocabulary);
+        let mut writer = GgufWriter::start(out, &pairs, &table)?;
+        for (_, values) in &form.vectors {
+            writer.tensor(bytemuck::cast_slice(values))?;
+        }
+        for (tensor, planned) in plan.iter().zip(table.iter().skip(form.vectors.len())) {
+            writer.tensor(&tensor.read(&mut self.weights, Side::Gguf, planned.format)?)?;
+        }
+        writer.finish()?;
+        Ok(Report { formats: count(&table), notes })
+    }
+
+    /// Writes the files of a Hugging Face folder, each to what `create` gives for its name. Matrices are in this format,
+    /// one of F32, F16 and BF16, and so is everything else.
+    ///
+    /// # Errors
+    /// As [`write_gguf`](Self::write_gguf), and [`Error::Unsupported`] for a tokenizer that tokenizer.json cannot say.
+    pub fn write_folder<'w>(
+        &mut self,
+        format: Format,
+        create: &mut dyn FnMut(&str) -> std::io::Result<Box<dyn Write + 'w>>,
+    ) -> Result<Report> {
+        let dtype = match format {
+            Format::F32 => "float32",
+            Format::F16 => "float16",
+            Format::BF16 => "bfloat16",
+            other => {
+                return Err(Error::Unsupported {
+                    what: format!("{} in a Hugging Face folder", other.name()),
+                    expected: "f32, f16 or bf16".into(),
+                    found: other.name().to_lowercase(),
+                });
+            }
+        };
+        let mut config = self.config.values().clone();
+        config.remove("torch_dtype");
+        config.insert("dtype".into(), dtype.into());
+        let mut texts: Vec<(&str, Vec<u8>)> = Vec::new();
+        if self.side == Side::Hub {
+            for name in KEPT.into_iter().filter(|name| self.files.contains(name)).collect::<Vec<_>>() {
+                texts.push((name, self.files.read_all(name, TOKENIZER_FILE)?));
+            }
+        } else {
+            let vocabulary = text::to_hub(self.weights.metadata())?;
+            let mut ends = Map::new();
+            for (name, id) in [("bos_token_id", vocabulary.bos), ("eos_token_id", vocabulary.eos)] {
+                ends.insert(name.into(), id.into());
+            }
+            config.extend(ends.clone());
+            texts.push(("generation_config.json", pretty(&Value::Object(ends))));
+            texts.push(("tokenizer.json", vocabulary.tokenizer.to_string().into_bytes()));
+            texts.push(("tokenizer_config.json", pretty(&vocabulary.config)));
+        }
+        texts.push(("config.json", pretty(&Value::Object(config))));
+        let head_dim = self.config.usize(&["head_dim"])?.unwrap_or_default();
+        let plan = self.plan(&GgufForm { pairs: Vec::new(), vectors: Vec::new(), head_dim })?;
+        let table: Vec<Planned> = plan
+            .iter()
+            .map(|tensor| Planned { name: tensor.twin.hub.clone(), shape: tensor.shape(Side::Hub), format })
+            .collect();
+        for (name, bytes) in &texts {
+            write(create, name, |out| out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| writing(name, e)))?;
+        }
+        write(create, "model.safetensors", |out| {
+            write_safetensors(out, &table, |i| plan[i].read(&mut self.weights, Side::Hub, format))
+        })?;
+        Ok(Report { formats: count(&table), notes: Vec::new() })
+    }
+
+    /// The tensors of the model, and how each comes out of its file.
+    fn plan(&mut self, form: &GgufForm) -> Result<Vec<Plan>> {
+        tensors::plan(self.architecture, &self.config, &mut self.weights, self.side, form.head_dim)
+    }
+
+    /// The tokenizer as GGUF has it.
+    fn vocabulary(&mut self) -> Result<text::GgufVocabulary> {
+        if self.side == Side::Gguf {
+            return Ok(text::GgufVocabulary { pairs: text::copy(self.weights.metadata())?, notes: Vec::new() });
+        }
+        let vocab_size = self.config.count(&["vocab_size"], None)?;
+        let ends = if self.files.contains("generation_config.json") {
+            Fields::new(self.files.read_json("generation_config.json", SMALL_FILE)?)
+        } else {
+            // A config.json that does not name its first and last token means those of its architecture.
+            let mut ends = self.config.values().clone();
+            let own = self.architecture;
+            for (name, id) in [("bos_token_id", own.bos_token_id), ("eos_token_id", own.eos_token_id)] {
+                ends.entry(name).or_insert(id.into());
+            }
+            Fields::new(ends)
+        };
+        let ids = |name: &str| -> Vec<u32> {
+            let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+            match ends.values().get(name) {
+                Some(Value::Array(several)) => several.iter().filter_map(id).collect(),
+                Some(one) => id(one).into_iter().collect(),
+                None => Vec::new(),
+            }
+        };
+        let inside = |mut ids: Vec<u32>| {
+            ids.retain(|id| (*id as usize) < vocab_size);
+            ids
+        };
+        let (bos, eos) = (inside(ids("bos_token_id")), inside(ids("eos_token_id")));
+        text::to_gguf(&mut self.files, bos.first().copied(), &eos, vocab_size)
+    }
+
+    /// The pairs that every GGUF file begins with.
+    fn general(&self, format: Format, name: &str) -> Result<Vec<(String, Pair)>> {
+        let own = self.weights.metadata().get_str("general.name")?;
+        let pairs = [
+            ("architecture", self.architecture.name.into()),
+            ("type", "model".into()),
+            ("name", own.unwrap_or(name).into()),
+            ("file_type", Pair::U32(file_type(format))),
+            ("quantization_version", Pair::U32(quantization_version())),
+            ("alignment", Pair::U32(32)),
+        ];
+        Ok(pairs.into_iter().map(|(key, value)| (format!("general.{key}"), value)).collect())
+    }
+}
+
+fn write<'w>(
+    create: &mut dyn FnMut(&str) -> std::io::Result<Box<dyn Write + 'w>>,
+    name: &str,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let mut out = create(name).map_err(|source| writing(name, source))?;
+    fill(&mut *out)
+}
+
+fn writing(name: &str, source: std::io::Error) -> Error {
+    Error::Write { file: name.to_string(), source }
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+fn count(table: &[Planned]) -> BTreeMap<&'static str, usize> {
+    let mut formats = BTreeMap::new();
+    for tensor in table {
+        *formats.entry(tensor.format.name()).or_default() += 1;
+    }
+    formats
+}

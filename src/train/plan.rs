@@ -1,0 +1,154 @@
+//! What a training run will take, before it begins.
+
+use super::recipe::{Optim, TrainingOptions};
+use crate::error::{Error, Result};
+use crate::model::{self, Fields, Spec};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A tensor of the model to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedTensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub parameters: u64,
+}
+
+/// The size of a run.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    pub parameters: u64,
+    pub tensors: Vec<PlannedTensor>,
+    /// Memory at the peak of a step: weights, gradients, optimizer, best weights so far, activations.
+    pub memory_bytes: u64,
+    /// Tokens in an epoch.
+    pub tokens: u64,
+    pub tokens_per_step: u64,
+    pub steps: u64,
+    pub epochs: f64,
+    /// Floating-point operations in a step, forward and backward.
+    #[serde(skip)]
+    pub operations_per_step: f64,
+}
+
+impl Plan {
+    /// The plan for a complete config.json and a corpus of this many tokens.
+    ///
+    /// # Errors
+    /// Those of the configuration; [`Error::BadParameter`] naming a training option that cannot be.
+    pub fn new(config: &Map<String, Value>, options: &TrainingOptions, tokens: usize) -> Result<Self> {
+        let fields = Fields::new(config.clone());
+        let (spec, shapes) = model::outline(&fields)?;
+        check(&fields, &spec, options)?;
+        let tensors: Vec<PlannedTensor> = shapes
+            .into_iter()
+            .map(|(name, shape)| {
+                let parameters = shape.iter().fold(1u64, |all, &n| all.saturating_mul(n as u64));
+                PlannedTensor { name, shape, parameters }
+            })
+            .collect();
+        let pass_tokens = options.batch_size.saturating_mul(options.sequence_length) as u64;
+        let tokens_per_step = pass_tokens.saturating_mul(options.gradient_accumulation_steps as u64);
+        let tokens = tokens as u64;
+        Ok(Self {
+            memory_bytes: memory(&spec, &tensors, options, pass_tokens),
+            operations_per_step: operations(&spec, &tensors, options.sequence_length) * tokens_per_step as f64,
+            parameters: spec.parameters,
+            tensors,
+            tokens,
+            tokens_per_step,
+            steps: options.max_steps as u64,
+            epochs: (options.max_steps as u64).saturating_mul(tokens_per_step) as f64 / tokens.max(1) as f64,
+        })
+    }
+
+    /// Refuses a run that needs more memory than there is.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] with the numbers.
+    pub fn check_memory(&self, available: u64) -> Result<()> {
+        if self.memory_bytes <= available {
+            return Ok(());
+        }
+        let what = format!(
+            "training {} parameters with {} tokens a step ({available} bytes are available; take fewer layers, a \
+             smaller width, or a smaller batch)",
+            self.parameters, self.tokens_per_step
+        );
+        Err(Error::OutOfMemory { what, needed: self.memory_bytes })
+    }
+}
+
+/// Floats that one token leaves behind in a forward pass for the backward pass.
+fn activations(spec: &Spec, tensors: &[PlannedTensor]) -> u64 {
+    // Each matrix leaves its output and, beside it, about as much in norms, rotations, activations and sums.
+    let outputs: u64 = tensors.iter().filter(|t| t.shape.len() == 2).map(|t| match t.shape[..] {
+        [rows, cols] if rows == spec.vocab_size => cols as u64,
+        [rows, cols] => rows.max(cols).min(rows + cols - spec.hidden_size.min(rows.min(cols))) as u64,
+        _ => 0,
+    }).sum();
+    // The logits, their softmax and their gradient.
+    2 * outputs + 3 * spec.vocab_size as u64
+}
+
+fn memory(spec: &Spec, tensors: &[PlannedTensor], options: &TrainingOptions, pass_tokens: u64) -> u64 {
+    // Weights, their gradients (twice while they are summed), the best weights so far, and the moments.
+    let copies = if options.optim == Optim::Muon { 5 } else { 6 };
+    let kept = spec.parameters.saturating_mul(copies);
+    let passing = activations(spec, tensors).saturating_mul(pass_tokens).saturating_mul(3) / 2;
+    kept.saturating_add(passing).saturating_mul(4)
+}
+
+/// Floating-point operations for one token, forward and backward (Kaplan et al. 2020).
+fn operations(spec: &Spec, tensors: &[PlannedTensor], length: usize) -> f64 {
+    let looked_up = |t: &&PlannedTensor| t.name.ends_with("wpe.weight");
+    let matrices: u64 = tensors.iter().filter(|t| t.shape.len() == 2 && !looked_up(t)).map(|t| t.parameters).sum();
+    let attention = spec.layers * spec.heads * spec.head_dim * length;
+    6.0 * matrices as f64 + 6.0 * attention as f64
+}
+
+/// Refuses training options that cannot be.
+fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> {
+    let bad = |name: &str, expected: String, found: String| {
+        Err(Error::BadParameter { name: name.into(), expected, found })
+    };
+    for (name, value) in [
+        ("max_steps", options.max_steps),
+        ("batch_size", options.batch_size),
+        ("gradient_accumulation_steps", options.gradient_accumulation_steps),
+        ("eval_steps", options.eval_steps),
+        ("sequence_length", options.sequence_length),
+    ] {
+        if value == 0 {
+            return bad(name, "at least 1".into(), "0".into());
+        }
+    }
+    if options.sequence_length > spec.context_length {
+        let expected = format!("at most the model's context of {}", spec.context_length);
+        return bad("sequence_length", expected, options.sequence_length.to_string());
+    }
+    let within = |name: &str, value: f64, low: f64, high: f64| {
+        let fits = (low..=high).contains(&value);
+        if fits { Ok(()) } else { bad(name, format!("a number from {low} to {high}"), value.to_string()) }
+    };
+    within("learning_rate", options.learning_rate, 0.0, 10.0)?;
+    within("min_learning_rate", options.min_learning_rate, 0.0, options.learning_rate)?;
+    within("weight_decay", options.weight_decay, 0.0, 10.0)?;
+    within("adam_beta1", options.adam_beta1, 0.0, 0.9999999)?;
+    within("adam_beta2", options.adam_beta2, 0.0, 0.9999999)?;
+    within("adam_epsilon", options.adam_epsilon, 1e-30, 1.0)?;
+    within("muon_momentum", options.muon_momentum, 0.0, 0.9999999)?;
+    within("max_grad_norm", options.max_grad_norm, 0.0, f64::MAX)?;
+    // Inference ignores dropout; training would ignore these without a word.
+    for name in ["attn_pdrop", "attention_dropout"] {
+        if fields.f32(&[name])?.unwrap_or(0.0) != 0.0 {
+            return Err(Error::Unsupported {
+                what: format!("training with {name}"),
+                expected: "0 or no such field (embd_pdrop and resid_pdrop work)".into(),
+                found: fields.f32(&[name])?.unwrap_or(0.0).to_string(),
+            });
+        }
+    }
+    Ok(())
+}

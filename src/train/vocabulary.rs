@@ -1,0 +1,330 @@
+//! Step two: the vocabulary, learned from the training documents with the trainer of the `tokenizers` crate. The result
+//! is an ordinary tokenizer.json.
+
+use super::decode::hexadecimal;
+use super::recipe::{END_OF_TEXT, VocabularyKind, VocabularyOptions};
+use super::words::{Cutter, parts};
+use crate::files::Files;
+use crate::text::{GPT2, Tokenizer, byte_of};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::Cursor;
+use tokenizers::decoders::fuse::Fuse;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, Model as _, SplitDelimiterBehavior};
+
+/// What stands for a character outside the vocabulary, where the kind has such.
+const UNKNOWN: &str = "<unk>";
+
+/// How many tokens the report shows.
+const EXAMPLES: usize = 24;
+
+/// What came of training a vocabulary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VocabularyReport {
+    /// Tokens there are, special ones included; fewer than `requested` where the text has no more to merge.
+    pub size: usize,
+    pub requested: usize,
+    pub merges: usize,
+    /// Of the training documents, without the tokens between them.
+    pub tokens: usize,
+    pub bytes_per_token: f64,
+    /// Some tokens, from the first learned to the last.
+    pub examples: Vec<String>,
+}
+
+/// A vocabulary with the words it was learned from.
+pub struct Vocabulary {
+    kind: VocabularyKind,
+    tokenizer_json: String,
+    tokenizer: Tokenizer,
+    merges: Vec<(String, String)>,
+    words: Vec<(String, u64)>,
+    report: VocabularyReport,
+}
+
+impl Vocabulary {
+    /// Learns from the training documents.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] if the size has no room for the alphabet and the special tokens.
+    pub fn train<'a>(documents: impl Iterator<Item = &'a str>, options: &VocabularyOptions) -> Result<Self> {
+        let kind = options.kind;
+        let words = Cutter::new()?.count(documents)?;
+        let alphabet = match kind {
+            VocabularyKind::ByteLevelBpe => ByteLevel::alphabet().len(),
+            _ => words.iter().flat_map(|(word, _)| word.chars()).collect::<HashSet<_>>().len(),
+        };
+        let special = special_tokens(kind);
+        let least = alphabet + special.len();
+        if options.size < least {
+            let unit = if kind == VocabularyKind::ByteLevelBpe { "bytes" } else { "different characters of the text" };
+            return Err(Error::BadParameter {
+                name: "vocabulary size".to_string(),
+                expected: format!("at least {least} ({alphabet} {unit} and {} special tokens)", special.len()),
+                found: options.size.to_string(),
+            });
+        }
+        let size = match kind {
+            VocabularyKind::Characters => least,
+            // A merge makes some word shorter: there cannot be more of them than that.
+            _ => options.size.min(least + words.iter().map(|(word, _)| word.len()).sum::<usize>()),
+        };
+        let model = learn(&words, kind, size, special)?;
+        let tokens = count_tokens(&model, &words, kind)?;
+        let bytes: u64 = words.iter().map(|(word, count)| word.len() as u64 * count).sum();
+        let tokenizer_json = tokenizer_json(model, kind)?;
+        let merges = merges(&tokenizer_json)?;
+        let tokenizer = tokenizer(&tokenizer_json)?;
+        let size = tokenizer.vocab_size();
+        let first = if merges.is_empty() { size - alphabet } else { size - merges.len().min(size) };
+        let every = (size - first).div_ceil(EXAMPLES).max(1);
+        let report = VocabularyReport {
+            size,
+            requested: options.size,
+            merges: merges.len(),
+            tokens,
+            bytes_per_token: bytes as f64 / tokens.max(1) as f64,
+            examples: (first..size).step_by(every).map(|id| readable(&tokenizer.token_bytes(id as u32))).collect(),
+        };
+        Ok(Self { kind, tokenizer_json, tokenizer, merges, words, report })
+    }
+
+    pub fn report(&self) -> &VocabularyReport {
+        &self.report
+    }
+
+    /// The contents of tokenizer.json.
+    pub fn tokenizer_json(&self) -> &str {
+        &self.tokenizer_json
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The ids of a document; nothing in it is taken for a special token. In memory of the document's own size.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for part in parts(text) {
+            ids.append(&mut self.tokenizer.encode_plain(part)?);
+        }
+        Ok(ids)
+    }
+
+    pub(super) fn kind(&self) -> VocabularyKind {
+        self.kind
+    }
+
+    /// Pairs of tokens in the order learned.
+    pub(super) fn merges(&self) -> &[(String, String)] {
+        &self.merges
+    }
+
+    pub(super) fn words(&self) -> &[(String, u64)] {
+        &self.words
+    }
+}
+
+/// The contents of the tokenizer_config.json that goes with a tokenizer.json of this crate.
+pub fn tokenizer_config(tokenizer_json: &str) -> Value {
+    let mut config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": END_OF_TEXT,
+        "eos_token": END_OF_TEXT,
+        "clean_up_tokenization_spaces": false,
+    });
+    let has_unknown = serde_json::from_str::<Value>(tokenizer_json)
+        .is_ok_and(|tokenizer| tokenizer.pointer("/model/unk_token").is_some_and(|token| token == UNKNOWN));
+    if has_unknown && let Some(config) = config.as_object_mut() {
+        config.insert("unk_token".to_string(), json!(UNKNOWN));
+    }
+    config
+}
+
+/// A word as the vocabulary spells it: byte for byte in the byte-level alphabet, or as it is.
+pub(super) fn spelled(word: &str, kind: VocabularyKind) -> Cow<'_, str> {
+    match kind {
+        VocabularyKind::ByteLevelBpe => Cow::Owned(word.bytes().map(letter_of).collect()),
+        _ => Cow::Borrowed(word),
+    }
+}
+
+/// The character that stands for `byte` in GPT-2's byte-level alphabet.
+fn letter_of(byte: u8) -> char {
+    // Most bytes stand for themselves; the others have characters from U+0100 on.
+    let own = char::from(byte);
+    let others = ('\u{100}'..='\u{143}').find(|c| byte_of(*c) == Some(byte));
+    if byte_of(own) == Some(byte) { own } else { others.unwrap_or(own) }
+}
+
+/// Bytes as text, what is no complete character in hexadecimal: `‹E4›`.
+pub(super) fn readable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push_str(&hexadecimal(chunk.invalid()));
+        }
+    }
+    text
+}
+
+fn special_tokens(kind: VocabularyKind) -> Vec<AddedToken> {
+    let names: &[&str] = if kind == VocabularyKind::ByteLevelBpe { &[END_OF_TEXT] } else { &[END_OF_TEXT, UNKNOWN] };
+    names.iter().map(|name| AddedToken::from(*name, true)).collect()
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::BadTokenizer { expected: "a vocabulary that can be trained".to_string(), found: error.to_string() }
+}
+
+/// Special tokens, alphabet and merges up to `size`. Characters are the case without merges.
+fn learn(words: &[(String, u64)], kind: VocabularyKind, size: usize, special: Vec<AddedToken>) -> Result<BPE> {
+    // There are no threads to be had in the page.
+    #[cfg(target_arch = "wasm32")]
+    tokenizers::parallelism::set_parallelism(false);
+    let mut trainer = BpeTrainer::builder().vocab_size(size).special_tokens(special).show_progress(false);
+    let mut model = BPE::builder();
+    match kind {
+        VocabularyKind::ByteLevelBpe => {
+            trainer = trainer.initial_alphabet(ByteLevel::alphabet().into_iter().collect());
+        }
+        _ => model = model.unk_token(UNKNOWN.to_string()),
+    }
+    let mut model = model.build().map_err(failed)?;
+    let counts = words.iter().map(|(word, count)| (spelled(word, kind).into(), *count)).collect();
+    trainer.build().do_train(&counts, &mut model).map_err(failed)?;
+    Ok(model)
+}
+
+fn count_tokens(model: &BPE, words: &[(String, u64)], kind: VocabularyKind) -> Result<usize> {
+    words.iter().try_fold(0, |sum, (word, count)| {
+        let tokens = model.tokenize(&spelled(word, kind)).map_err(failed)?;
+        Ok(sum + tokens.len() * *count as usize)
+    })
+}
+
+fn tokenizer_json(model: BPE, kind: VocabularyKind) -> Result<String> {
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    if kind == VocabularyKind::ByteLevelBpe {
+        tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, true, true))).with_decoder(Some(ByteLevel::default()));
+    } else {
+        // Spaces stay in the tokens, so that decoding is joining them.
+        let words = Split::new(SplitPattern::Regex(GPT2.to_string()), SplitDelimiterBehavior::Isolated, false);
+        tokenizer.with_pre_tokenizer(Some(words.map_err(failed)?)).with_decoder(Some(Fuse::new()));
+    }
+    tokenizer.add_special_tokens(special_tokens(kind)).map_err(failed)?;
+    tokenizer.to_string(true).map_err(failed)
+}
+
+fn merges(tokenizer_json: &str) -> Result<Vec<(String, String)>> {
+    let mut json: Value = serde_json::from_str(tokenizer_json).map_err(failed)?;
+    let merges = json.pointer_mut("/model/merges").map(Value::take).unwrap_or_default();
+    serde_json::from_value(merges).map_err(failed)
+}
+
+fn tokenizer(tokenizer_json: &str) -> Result<Tokenizer> {
+    let mut files = Files::new();
+    let config = tokenizer_config(tokenizer_json).to_string();
+    files.insert("tokenizer.json", Box::new(Cursor::new(tokenizer_json.as_bytes().to_vec())));
+    files.insert("tokenizer_config.json", Box::new(Cursor::new(config.into_bytes())));
+    Tokenizer::from_files(&mut files)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// What python's `tokenizers` learned from a text, and transformers made of others: tests/fixtures/make_trained.py.
+    const WITNESSES: [&str; 3] = [
+        include_str!("../../tests/fixtures/trained/byte-level-bpe.json"),
+        include_str!("../../tests/fixtures/trained/bpe.json"),
+        include_str!("../../tests/fixtures/trained/characters.json"),
+    ];
+
+    #[derive(Deserialize)]
+    pub(in super::super) struct Witness {
+        vocabulary: VocabularyOptions,
+        documents: Vec<String>,
+        tokenizer: Value,
+        tokens: usize,
+        pub(in super::super) cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    pub(in super::super) struct Case {
+        pub(in super::super) text: String,
+        pub(in super::super) ids: Vec<u32>,
+        decoded: String,
+    }
+
+    impl Witness {
+        pub(in super::super) fn train(&self) -> Vocabulary {
+            Vocabulary::train(self.documents.iter().map(String::as_str), &self.vocabulary).unwrap()
+        }
+    }
+
+    pub(in super::super) fn witnesses() -> Vec<Witness> {
+        WITNESSES.iter().map(|json| serde_json::from_str(json).unwrap()).collect()
+    }
+
+    #[test]
+    fn learns_what_python_learns() {
+        for witness in witnesses() {
+            let vocabulary = witness.train();
+            let json: Value = serde_json::from_str(vocabulary.tokenizer_json()).unwrap();
+            assert!(json == witness.tokenizer, "{:?}", witness.vocabulary);
+            let report = vocabulary.report();
+            assert_eq!((report.tokens, report.requested), (witness.tokens, witness.vocabulary.size));
+            assert_eq!(report.size, vocabulary.tokenizer().vocab_size());
+            let bytes: usize = witness.documents.iter().map(String::len).sum();
+            assert!((report.bytes_per_token - bytes as f64 / witness.tokens as f64).abs() < 1e-9);
+            assert!((8..=EXAMPLES).contains(&report.examples.len()), "{:?}", report.examples);
+        }
+    }
+
+    #[test]
+    fn encodes_and_decodes_as_transformers() {
+        for witness in witnesses() {
+            let vocabulary = witness.train();
+            let tokenizer = vocabulary.tokenizer();
+            assert_eq!((tokenizer.bos_token_id(), tokenizer.eos_token_id()), (Some(0), Some(0)));
+            for case in &witness.cases {
+                assert_eq!(vocabulary.encode(&case.text).unwrap(), case.ids, "{:?}", case.text);
+                assert_eq!(tokenizer.decode(&case.ids, true).unwrap(), case.decoded);
+            }
+            // Every text of known characters comes back.
+            for document in &witness.documents {
+                assert_eq!(tokenizer.decode(&vocabulary.encode(document).unwrap(), false).unwrap(), *document);
+            }
+        }
+    }
+
+    #[test]
+    fn long_documents_are_encoded_in_parts_as_if_whole() {
+        let vocabulary = witnesses()[0].train();
+        let text = "The cat sat, and  the dog's bone\n\nlay there. 猫坐着，狗也坐着。".repeat(3000);
+        assert_eq!(vocabulary.encode(&text).unwrap(), vocabulary.tokenizer().encode_plain(&text).unwrap());
+    }
+
+    #[test]
+    fn sizes_are_checked_against_the_text() {
+        let train = |kind, size| Vocabulary::train(["one two three"].into_iter(), &VocabularyOptions { kind, size });
+        let message = |kind| train(kind, 5).map(|_| ()).unwrap_err().to_string();
+        let expected = "vocabulary size: expected at least 257 (256 bytes and 1 special tokens), found 5";
+        assert_eq!(message(VocabularyKind::ByteLevelBpe), expected);
+        assert!(message(VocabularyKind::Bpe).contains("at least 10 (8 different characters of the text and 2"));
+        assert!(message(VocabularyKind::Characters).contains("at least 10"));
+        // More than there is to learn: all words are tokens, and the report says how many there are.
+        let report = train(VocabularyKind::Bpe, usize::MAX).unwrap().report().clone();
+        assert_eq!((report.size, report.merges, report.tokens, report.requested), (19, 9, 3, usize::MAX));
+        assert_eq!(train(VocabularyKind::Characters, 99).unwrap().report().size, 10);
+    }
+}

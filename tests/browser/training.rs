@@ -1,0 +1,155 @@
+//! The Train view, as a person meets it: from a pasted text to a model that writes, over a reload, and where it refuses.
+use serde_json::{Value, json};
+
+use crate::driver::Page;
+use crate::hosts::{Host, dist};
+
+/// Opens the Train view with a text pasted, and a number of steps instead of the preset's time.
+async fn with_text(host: &Host, text: &str, steps: u32) -> Page {
+    let page = Page::ready(&host.address("/")).await;
+    page.click("#views [data-view=train]").await;
+    page.wait_for("the view", "return document.querySelector('#train-start')?.disabled === false", Value::Null).await;
+    set(&page, "#train-paste", json!(text)).await;
+    set(&page, "#train-limit", json!(true)).await;
+    page.wait_for("a number of steps", "return !document.querySelector('#train-steps').disabled", Value::Null).await;
+    set(&page, "#train-steps", json!(steps)).await;
+    page
+}
+
+/// Sets a control of the view, as a person's typing or choosing would.
+async fn set(page: &Page, selector: &str, value: Value) {
+    let body = "
+        const control = document.querySelector(arguments[0]);
+        if (control.type === 'checkbox') control.checked = arguments[1]; else control.value = String(arguments[1]);
+        for (const type of ['input', 'change']) control.dispatchEvent(new Event(type, { bubbles: true }));";
+    page.eval(body, vec![json!(selector), value]).await;
+}
+
+/// Waits for a status of the view: a stage at work, or how the training stands.
+async fn wait_for_status(page: &Page, status: &str) {
+    let body = "return document.querySelector('#train').dataset.status === arguments[0]";
+    page.wait_for(&format!("status {status}"), body, json!(status)).await;
+}
+
+/// Waits for so many measurements on the held-out text.
+async fn wait_for_measurements(page: &Page, count: usize) {
+    let body = "return document.querySelectorAll('#train-curve circle').length >= arguments[0]";
+    page.wait_for(&format!("{count} points of the loss"), body, json!(count)).await;
+}
+
+/// The step shown, of all steps.
+async fn step(page: &Page) -> u64 {
+    let shown = page.shown("#train-at").await;
+    let step = shown.split('/').next().unwrap_or_default().replace(',', "");
+    step.trim().parse().unwrap_or_else(|error| panic!("a step in {shown:?}: {error}"))
+}
+
+/// A text that ships with the page.
+fn corpus(dist: &std::path::Path) -> String {
+    std::fs::read_to_string(dist.join("corpora/village-en.txt")).expect("the page's own text")
+}
+
+#[tokio::test]
+async fn a_pasted_text_becomes_a_model_that_writes() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, &corpus(&dist), 60).await;
+    page.click("#train-start").await;
+    wait_for_measurements(&page, 3).await;
+    wait_for_status(&page, "finished").await;
+
+    let losses =
+        "return [...document.querySelectorAll('#train-losses td:nth-child(2)')].map((td) => Number(td.textContent))";
+    let losses: Vec<f64> = serde_json::from_value(page.eval(losses, vec![]).await).unwrap();
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    assert!(last < 0.8 * first, "the held-out loss falls: {losses:?}");
+    let samples = page.eval("return document.querySelectorAll('#train-samples li').length", vec![]).await;
+    assert!(samples.as_u64().unwrap() >= 3, "{samples} samples");
+    for shown in ["#train-text-result", "#train-vocabulary-result", "#train-figure", "#train-speed"] {
+        assert!(page.shown(shown).await.len() > 2, "{shown} shows something");
+    }
+
+    let catch = "
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => { window.exported = blob; return make.call(URL, blob); };";
+    page.eval(catch, vec![]).await;
+    page.click("#train-export").await;
+    page.wait_for("the folder", "return window.exported !== undefined", Value::Null).await;
+    let read = "
+        window.folder = null;
+        import('./zip.js').then(async ({ unzip }) => {
+            const files = await unzip(window.exported);
+            const config = files.find(({ name }) => name.endsWith('/config.json'));
+            window.folder = { names: files.map(({ name }) => name.split('/')[1]), config: JSON.parse(await config.blob.text()) };
+        });";
+    page.eval(read, vec![]).await;
+    page.wait_for("its files", "return window.folder !== null", Value::Null).await;
+    let folder = page.eval("return window.folder", vec![]).await;
+    assert_eq!(folder["config"]["model_type"], "gpt2");
+    for name in ["model.safetensors", "config.json", "generation_config.json", "tokenizer.json"] {
+        assert!(folder["names"].as_array().unwrap().contains(&json!(name)), "{name} in {folder}");
+    }
+
+    page.click("#train-write").await;
+    let own =
+        "return document.querySelector('#model').value.startsWith('own:') && document.body.dataset.state === 'ready'";
+    page.wait_for("the model under Write", own, Value::Null).await;
+    page.set("max_new_tokens", json!(20)).await;
+    page.write("Nora").await;
+    assert!(page.generate().await.len() > "Nora".len() + 5);
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn a_training_goes_on_after_a_reload() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, &corpus(&dist), 5000).await;
+    page.click("#train-start").await;
+    wait_for_status(&page, "running").await;
+    page.wait_for("some steps", "return /^[1-9]/.test(document.querySelector('#train-at')?.textContent)", Value::Null)
+        .await;
+    page.click("#train-pause").await;
+    wait_for_status(&page, "paused").await;
+    let before = step(&page).await;
+    page.click("#train-step").await;
+    page.wait_for("one more step", "return document.querySelector('#train').dataset.status === 'paused' && Number(document.querySelector('#train-at').textContent.split('/')[0].replace(',', '')) > arguments[0]", json!(before)).await;
+    assert_eq!(step(&page).await, before + 1, "one step at a time");
+
+    page.reload().await;
+    page.wait_for("the offer", "return document.querySelector('#train-unfinished .continue') !== null", Value::Null)
+        .await;
+    page.click("#train-unfinished .continue").await;
+    wait_for_status(&page, "paused").await;
+    assert_eq!(step(&page).await, before, "as of the last checkpoint");
+    page.click("#train-resume").await;
+    let body =
+        "return Number(document.querySelector('#train-at').textContent.split('/')[0].replace(',', '')) > arguments[0]";
+    page.wait_for("further steps", body, json!(before + 2)).await;
+    page.click("#train-stop").await;
+    wait_for_status(&page, "finished").await;
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_trained_is_refused_with_the_reason() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, "", 10).await;
+    let refused = async |code: &str| {
+        page.click("#train-start").await;
+        let body = "return document.querySelector('#train-error').dataset.code === arguments[0]";
+        page.wait_for(&format!("error {code}"), body, json!(code)).await;
+    };
+    refused("empty").await;
+    set(&page, "#train-paste", json!("Ten words are too few for a model to learn.")).await;
+    refused("bad_corpus").await;
+    set(&page, "#train-paste", json!(corpus(&dist))).await;
+    for (size, value) in [("width", 4096), ("layers", 96)] {
+        set(&page, &format!("#train-{size}"), json!(value)).await;
+    }
+    refused("model_too_large").await;
+    let words = page.shown("#train-error").await;
+    assert!(words.contains("GB") && words.contains("parameters"), "the numbers are told: {words}");
+    page.finish().await;
+}

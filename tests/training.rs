@@ -1,0 +1,250 @@
+//! Training: the same steps as PyTorch, gradients against finite differences, runs that go on as if they had never
+//! stopped, and folders that open again. The fixtures are made by `tests/fixtures/make_training.py`.
+
+use inkling::files::Files;
+use inkling::train::{Data, Finished, Recipe, Setup, Trainer};
+use inkling::{Engine, Error};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use std::io::Cursor;
+use std::path::PathBuf;
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/training").join(name)
+}
+
+fn json(name: &str, file: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder(name).join(file)).unwrap()).unwrap()
+}
+
+fn words(name: &str, file: &str) -> Vec<u32> {
+    let bytes = std::fs::read(folder(name).join(file)).unwrap();
+    bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
+}
+
+/// The recipe and data of a fixture.
+fn prepared(name: &str) -> (Recipe, Data) {
+    let mut training = json(name, "training.json");
+    let take = |training: &mut Value, key: &str| training.as_object_mut().unwrap().remove(key).unwrap().as_u64().unwrap();
+    let held_out_documents = take(&mut training, "held_out_documents") as usize;
+    let held_out_bytes = take(&mut training, "held_out_bytes") as usize;
+    let recipe = Recipe { training: serde_json::from_value(training).unwrap(), ..Default::default() };
+    let (ids, ends) = (words(name, "tokens.bin"), words(name, "documents.bin"));
+    let mut documents = Vec::new();
+    let mut start = 0;
+    for end in ends {
+        documents.push(ids[start..end as usize].to_vec());
+        start = end as usize;
+    }
+    let trained = documents.split_off(held_out_documents);
+    let mut data = Data { held_out: documents, held_out_bytes, ..Default::default() };
+    for document in trained {
+        data.tokens.extend(document);
+        data.ends.push(data.tokens.len());
+    }
+    (recipe, data)
+}
+
+/// A run from the fixture's weights, with some options changed.
+fn trainer(name: &str, options: Value) -> Trainer {
+    let (mut recipe, data) = prepared(name);
+    let mut training = serde_json::to_value(&recipe.training).unwrap();
+    for (key, value) in options.as_object().unwrap() {
+        training[key] = value.clone();
+    }
+    recipe.training = serde_json::from_value(training).unwrap();
+    let mut files = Files::open(&folder(name)).unwrap();
+    let setup = Setup::from_model(recipe, &mut files).unwrap();
+    Trainer::from_model(setup, data, files).unwrap()
+}
+
+fn close(what: &str, found: f64, wanted: f64, tolerance: f64) {
+    assert!((found - wanted).abs() <= tolerance * wanted.abs().max(1e-3), "{what}: expected {wanted}, found {found}");
+}
+
+#[test]
+fn steps_are_those_of_pytorch() {
+    for name in ["gpt2", "llama"] {
+        let expected = json(name, "expected.json");
+        let mut trainer = trainer(name, json!({}));
+        for wanted in expected["steps"].as_array().unwrap() {
+            let step = trainer.step().unwrap();
+            close(&format!("{name} loss of step {}", step.step), step.loss, wanted["loss"].as_f64().unwrap(), 1e-5);
+            close(&format!("{name} norm of step {}", step.step), step.grad_norm, wanted["grad_norm"].as_f64().unwrap(), 1e-4);
+        }
+        let evaluation = trainer.evaluate().unwrap();
+        close("held-out nats", evaluation.nats_per_token, expected["nats_per_token"].as_f64().unwrap(), 1e-5);
+        close("held-out bits", evaluation.bits_per_byte, expected["bits_per_byte"].as_f64().unwrap(), 1e-5);
+        let bytes = std::fs::read(folder(name).join("expected.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(file.len(), trainer.variables().len(), "{name}: tensors");
+        for (tensor, var) in trainer.variables().iter() {
+            let view = file.tensor(tensor).unwrap();
+            let wanted = view.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word));
+            let found: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
+            // The softmax does not feel a shift of all keys: the gradient of their bias is rounding noise, which Adam
+            // makes as long as any other.
+            let noise = if tensor.ends_with("c_attn.bias") { found.len() / 3..2 * found.len() / 3 } else { 0..0 };
+            for (i, (found, wanted)) in found.into_iter().zip(wanted).enumerate().filter(|(i, _)| !noise.contains(i)) {
+                assert!((found - wanted).abs() < 1e-4, "{name} {tensor} {i}: expected {wanted}, found {found}");
+            }
+        }
+    }
+}
+
+/// The loss over the first rows with one weight moved by `by`.
+fn loss_with(trainer: &mut Trainer, tensor: &str, at: usize, by: f32) -> f64 {
+    let var = trainer.variables().get(tensor).unwrap().clone();
+    let before = var.as_tensor().copy().unwrap();
+    let mut values: Vec<f32> = before.flatten_all().unwrap().to_vec1().unwrap();
+    values[at] += by;
+    let moved = candle_core::Tensor::from_vec(values, before.dims(), before.device()).unwrap();
+    var.set(&moved).unwrap();
+    let (_, loss) = trainer.gradients(0).unwrap();
+    var.set(&before).unwrap();
+    loss
+}
+
+#[test]
+fn gradients_are_finite_differences() {
+    for name in ["gpt2", "llama"] {
+        let mut trainer = trainer(name, json!({}));
+        let (gradients, _) = trainer.gradients(0).unwrap();
+        let tensors: Vec<String> = trainer.variables().iter().map(|(name, _)| name.to_string()).collect();
+        for (tensor, gradient) in tensors.iter().zip(gradients) {
+            let gradient: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
+            // The largest of each tensor: small ones drown in the rounding of the loss.
+            let at = (0..gradient.len()).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).unwrap();
+            let by = 2e-2;
+            let slope =
+                (loss_with(&mut trainer, tensor, at, by) - loss_with(&mut trainer, tensor, at, -by)) / (2.0 * f64::from(by));
+            let wanted = f64::from(gradient[at]);
+            assert!((slope - wanted).abs() < 0.02 * wanted.abs() + 2e-4, "{name} {tensor}: {wanted} but slope {slope}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_goes_on_to_the_bit() {
+    for optim in ["adamw", "muon"] {
+        let options = json!({ "optim": optim, "max_steps": 12, "eval_steps": 3 });
+        let mut whole = trainer("gpt2", options.clone());
+        let mut first = trainer("gpt2", options);
+        let run = |trainer: &mut Trainer, steps: usize| {
+            for _ in 0..steps {
+                trainer.step().unwrap();
+                if trainer.evaluation_due() {
+                    trainer.evaluate().unwrap();
+                }
+            }
+        };
+        run(&mut whole, 10);
+        run(&mut first, 5);
+        let saved = first.checkpoint(json!({ "note": 1 })).unwrap();
+        drop(first);
+        let (mut second, notes) = Trainer::resume(&saved).unwrap();
+        assert_eq!(notes, json!({ "note": 1 }));
+        run(&mut second, 5);
+        assert_eq!(whole.curve(), second.curve());
+        assert_eq!(whole.checkpoint(Value::Null).unwrap(), second.checkpoint(Value::Null).unwrap());
+        assert_eq!(whole.sample("", 8, 1).unwrap(), second.sample("", 8, 1).unwrap());
+    }
+}
+
+#[test]
+fn an_exported_folder_opens_and_gives_the_same() {
+    for name in ["gpt2", "llama"] {
+        let mut trainer = trainer(name, json!({}));
+        trainer.step().unwrap();
+        let evaluation = trainer.evaluate().unwrap();
+        let mut files = Files::new();
+        for file in trainer.export().unwrap() {
+            files.insert(file.name, Box::new(Cursor::new(file.bytes)));
+        }
+        let mut engine = Engine::open(files).unwrap();
+        let (recipe, data) = prepared(name);
+        let length = recipe.training.sequence_length;
+        let (mut nats, mut tokens) = (0f64, 0);
+        for document in &data.held_out {
+            for piece in document.windows(length + 1).step_by(length) {
+                for (i, mut logits) in engine.all_logits(&piece[..length]).unwrap().into_iter().enumerate() {
+                    inkling::sample::log_softmax(&mut logits).unwrap();
+                    nats -= f64::from(logits[piece[i + 1] as usize]);
+                    tokens += 1;
+                }
+            }
+            let rest = (document.len() - 1) % length;
+            let piece = &document[document.len() - 1 - rest..];
+            if rest > 0 {
+                for (i, mut logits) in engine.all_logits(&piece[..rest]).unwrap().into_iter().enumerate() {
+                    inkling::sample::log_softmax(&mut logits).unwrap();
+                    nats -= f64::from(logits[piece[i + 1] as usize]);
+                    tokens += 1;
+                }
+            }
+        }
+        close(name, nats / f64::from(tokens), evaluation.nats_per_token, 1e-5);
+    }
+}
+
+#[test]
+fn dropout_is_drawn_anew_each_step_and_the_same_again() {
+    let (recipe, data) = prepared("gpt2");
+    let build = |p: f64| {
+        let mut recipe = recipe.clone();
+        recipe.model = json("gpt2", "config.json").as_object().unwrap().clone();
+        recipe.model.insert("resid_pdrop".into(), json!(p));
+        recipe.model.insert("embd_pdrop".into(), json!(p));
+        let tokenizer = std::fs::read_to_string(folder("gpt2").join("tokenizer.json")).unwrap();
+        Trainer::new(Setup::new(recipe, tokenizer).unwrap(), data.clone()).unwrap()
+    };
+    let losses = |mut trainer: Trainer| (0..3).map(|_| trainer.gradients(0).unwrap().1).collect::<Vec<_>>();
+    let (with, without) = (losses(build(0.3)), losses(build(0.0)));
+    assert_eq!(with[0], with[1]);
+    assert_ne!(with[0], without[0]);
+    assert!((with[0] - without[0]).abs() < 0.2, "{with:?} {without:?}");
+}
+
+#[test]
+fn a_run_that_diverges_keeps_its_weights() {
+    let mut trainer = trainer("gpt2", json!({ "learning_rate": 9.0, "warmup_steps": 0, "max_steps": 1000, "max_grad_norm": 0.0, "weight_decay": 9.0 }));
+    let values = |trainer: &Trainer| -> Vec<Vec<f32>> {
+        trainer.variables().iter().map(|(_, var)| var.flatten_all().unwrap().to_vec1().unwrap()).collect()
+    };
+    for _ in 0..200 {
+        let before = values(&trainer);
+        match trainer.step() {
+            Ok(_) => continue,
+            Err(error @ Error::Diverged { .. }) => {
+                assert_eq!(error.code(), "diverged");
+                assert_eq!(before, values(&trainer));
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("expected a rate of 9 to diverge");
+}
+
+#[test]
+fn training_ends_at_the_last_step_or_when_nothing_gets_better() {
+    let mut trainer = trainer("gpt2", json!({ "max_steps": 4, "eval_steps": 1, "early_stopping_patience": 1, "learning_rate": 1e-30, "min_learning_rate": 0 }));
+    assert_eq!(trainer.finished(), None);
+    trainer.step().unwrap();
+    trainer.evaluate().unwrap();
+    trainer.step().unwrap();
+    trainer.evaluate().unwrap();
+    assert_eq!(trainer.finished(), Some(Finished::EarlyStopping));
+}
+
+#[test]
+fn damaged_checkpoints_are_refused() {
+    let bytes = trainer("gpt2", json!({})).checkpoint(Value::Null).unwrap();
+    assert!(Trainer::resume(&bytes).is_ok());
+    for end in [0, 7, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+        let error = Trainer::resume(&bytes[..end]).err().unwrap();
+        assert_eq!(error.code(), "bad_file", "{error}");
+    }
+    let model = std::fs::read(folder("gpt2").join("model.safetensors")).unwrap();
+    assert_eq!(Trainer::resume(&model).err().unwrap().code(), "bad_file");
+}

@@ -1,0 +1,59 @@
+/**
+ * The views of the page, and which one is shown: the address after # says it, so that links, the keyboard and the back
+ * button all work. A view other than the first is fetched when it is opened for the first time.
+ */
+
+import { byId } from './notices.js';
+
+/** @import { Entry } from './models.js' */
+
+/**
+ * What a view may ask of the page: to write with a model, and which model is in use there.
+ * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void> }} Page
+ */
+
+/** @typedef {(root: HTMLElement, page: Page) => void} Open  fills its part of the page */
+
+/** A view is a folder or file in views/ and a line here. @type {Record<string, (() => Promise<{ open: Open }>) | null>} */
+const VIEWS = {
+  write: null,
+  train: () => import('./views/train/train.js'),
+};
+
+/** @type {Set<string>} */
+const opened = new Set();
+
+export const currentView = () => document.body.dataset.view ?? 'write';
+
+/**
+ * Shows the view of the address, now and whenever it changes.
+ * @param {Page} page @param {(error: unknown) => void} onError  a view's code could not be fetched
+ */
+export function startViews(page, onError) {
+  const show = () => {
+    const wanted = location.hash.slice(1).split('/')[0] ?? '';
+    // Any other anchor is inside the view that is shown.
+    if (wanted !== '' && !Object.hasOwn(VIEWS, wanted)) return;
+    const name = wanted || 'write';
+    document.body.dataset.view = name;
+    for (const part of document.querySelectorAll('[data-for]')) {
+      /** @type {HTMLElement} */ (part).hidden = /** @type {HTMLElement} */ (part).dataset.for !== name;
+    }
+    for (const link of document.querySelectorAll('#views a')) {
+      if (/** @type {HTMLElement} */ (link).dataset.view === name) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    }
+    const fetchView = VIEWS[name];
+    if (!fetchView || opened.has(name)) return;
+    opened.add(name);
+    fetchView().then(
+      (view) => view.open(byId(name), page),
+      (error) => {
+        opened.delete(name);
+        onError(error);
+      },
+    );
+  };
+  addEventListener('hashchange', show);
+  show();
+}

@@ -1,0 +1,370 @@
+/**
+ * One training from text to model, without anything of the screen: which stages are done, and what comes of each. A stage
+ * is done anew when something it rests on has changed.
+ */
+
+import { createTraining } from '../../inkling.js';
+import { corpusOptions, isChinese, modelConfig, settingsFor, stepsFor, trainingOptions } from './presets.js';
+import { RunRecord } from './record.js';
+
+/** @import { Source } from '../../inkling.js' */
+/** @import { Training } from '../../training.js' */
+/** @import { CleanReport, Evaluation, PlanReport, StepReport, TextFile, TrainingEvent, VocabularyReport } from '../../protocol.js' */
+/** @import { SavedTraining } from '../../store.js' */
+/** @import { PresetName, Settings } from './presets.js' */
+
+/** @typedef {'text' | 'vocabulary' | 'model' | 'training' | 'generate'} StageName */
+/** `idle`: no model yet; `ready`: built and not begun. @typedef {'idle' | 'ready' | 'running' | 'paused' | 'finished'} Status */
+/** @typedef {{ step: number, text: string }} Sample */
+
+/** So much of the text tells its language and how it is divided. */
+const HEAD = 20_000;
+/** Steps that tell how long one takes. */
+const MEASURED_STEPS = 3;
+/** Milliseconds between checkpoints. */
+const CHECKPOINT_EVERY = 15_000;
+const SAMPLE_TOKENS = 60;
+/** Room for them beside all characters. */
+const SPECIAL_TOKENS = 16;
+
+/** What has been measured and written. */
+export class History {
+  /** @type {{ step: number, loss: number, gradNorm: number }[]} */ train = [];
+  /** @type {Evaluation[]} */ heldOut = [];
+  /** @type {Sample[]} */ samples = [];
+  /** @type {StepReport | null} */ last = null;
+  tokensPerSecond = 0;
+  memoryBytes = 0;
+}
+
+export class Session {
+  /** Something is different in this stage. @type {(stage: StageName) => void} */ onChange = () => {};
+  /** A checkpoint could not be kept. @type {(code: string, detail: string) => void} */ onStorage = () => {};
+  /** @type {TextFile[]} */ files = [];
+  head = '';
+  title = '';
+  /** The model to go on from, in place of a new one. @type {{ title: string, source: Source } | null} */ base = null;
+  /** @type {Settings} */ settings = settingsFor('lesson', { bytes: 30_000, chinese: false });
+  /** @type {CleanReport | null} */ clean = null;
+  /** @type {VocabularyReport | null} */ vocabulary = null;
+  /** @type {PlanReport | null} */ plan = null;
+  /** Measured, for the model of the plan. @type {number | null} */ millisecondsPerStep = null;
+  /** @type {Status} */ status = 'idle';
+  /** What is being done. @type {'text' | 'vocabulary' | 'model' | 'measure' | 'build' | null} */ busy = null;
+  history = new History();
+  /** When the run under way began, and at which step. @type {{ at: number, step: number } | null} */ began = null;
+  record = new RunRecord();
+  /** Whether the vocabulary can be played: a checkpoint has only its result. */ replayable = false;
+  /** @type {Promise<Training> | null} */ #training = null;
+  /** What each stage was made of. @type {{ text: string, vocabulary: string, model: string, built: string }} */ #made = { text: '', vocabulary: '', model: '', built: '' };
+  #filesVersion = 0;
+  /** @type {AbortController | null} */ #running = null;
+  /** @type {Promise<void>} */ #run = Promise.resolve();
+  /** The person has chosen more than a preset. */ #touched = false;
+  /** Grows when what is under way is given up. */ #generation = 0;
+
+  get bytes() {
+    return this.files.reduce((sum, { blob }) => sum + blob.size, 0);
+  }
+
+  get steps() {
+    return stepsFor(this.settings, this.millisecondsPerStep, this.plan ? this.plan.tokens / Math.max(1, this.plan.tokensPerStep) : 0);
+  }
+
+  /** @returns {Promise<Training>} */
+  training() {
+    this.#training ??= createTraining();
+    this.#training.catch(() => (this.#training = null));
+    return this.#training;
+  }
+
+  /** The text is another one. @param {TextFile[]} files @param {string} title */
+  async use(files, title) {
+    this.files = files;
+    this.title = title;
+    this.#filesVersion++;
+    this.head = await (files[0]?.blob.slice(0, HEAD).text() ?? '');
+    if (!this.#touched) this.choose(this.settings.preset);
+    this.onChange('text');
+  }
+
+  /** @param {PresetName} preset */
+  choose(preset) {
+    this.#touched = preset === 'free';
+    this.settings = settingsFor(preset, { bytes: this.bytes, chinese: isChinese(this.head) }, this.settings);
+    this.onChange('vocabulary');
+    this.onChange('model');
+  }
+
+  /** A setting is another one; whatever the preset left to the program is then the person's. @param {(settings: Settings) => void} change */
+  change(change) {
+    this.settings = structuredClone(this.settings);
+    change(this.settings);
+    this.#touched = true;
+    this.onChange('model');
+  }
+
+  /** What the stages would be made of now. */
+  #wanted() {
+    const text = JSON.stringify([this.#filesVersion, corpusOptions(this.settings, { bytes: this.bytes, head: this.head })]);
+    const vocabulary = this.base ? `${text} of ${this.base.title}` : text + JSON.stringify(this.settings.vocabulary);
+    const model = vocabulary + JSON.stringify([this.settings.shape, this.settings.training]);
+    return { text, vocabulary, model, built: model + this.steps };
+  }
+
+  /** Whether a stage shows what the settings say. @param {'text' | 'vocabulary' | 'model'} stage */
+  current(stage) {
+    // A training from a checkpoint has its stages behind it.
+    return this.#made[stage] === '' || this.#made[stage] === this.#wanted()[stage];
+  }
+
+  /**
+   * Does what is to be done up to a stage.
+   * @param {'text' | 'vocabulary' | 'model'} upTo
+   * @throws the engine's errors, and `aborted` when it was given up
+   */
+  async ensure(upTo) {
+    if (this.record.id !== '') await this.reset();
+    const training = await this.training();
+    await this.#stage('text', async () => {
+      this.clean = this.vocabulary = this.plan = null;
+      this.clean = await training.clean(this.files, corpusOptions(this.settings, { bytes: this.bytes, head: this.head }));
+    });
+    if (upTo === 'text') return;
+    await this.#stage('vocabulary', async () => {
+      this.vocabulary = this.plan = null;
+      if (!this.base) this.vocabulary = await training.trainVocabulary(this.#vocabularyOptions());
+      this.replayable = !this.base;
+    });
+    if (upTo === 'vocabulary') return;
+    await this.#stage('model', async () => {
+      this.plan = this.millisecondsPerStep = null;
+      this.plan = this.base ? await this.#build(training) : await training.plan(modelConfig(this.settings.shape), trainingOptions(this.settings, this.steps));
+    });
+  }
+
+  /** A vocabulary of characters has all of them. */
+  #vocabularyOptions() {
+    const { kind, size } = this.settings.vocabulary;
+    return { kind, size: kind === 'characters' ? Math.max(size, (this.clean?.alphabet ?? 0) + SPECIAL_TOKENS) : size };
+  }
+
+  /** @param {'text' | 'vocabulary' | 'model'} stage @param {() => Promise<void>} work */
+  async #stage(stage, work) {
+    const wanted = this.#wanted()[stage];
+    if (this.#made[stage] === wanted) return;
+    this.#made[stage] = '';
+    await this.#busily(stage, work);
+    this.#made[stage] = wanted;
+    this.onChange(stage);
+  }
+
+  /** @param {NonNullable<Session['busy']>} what @param {() => Promise<void>} work */
+  async #busily(what, work) {
+    const generation = this.#generation;
+    this.busy = what;
+    this.onChange('training');
+    try {
+      await work();
+    } catch (error) {
+      // An engine that is gone takes along what it was given.
+      if (isFatal(error)) this.#forget();
+      throw error;
+    } finally {
+      if (generation === this.#generation) this.busy = null;
+      this.onChange('training');
+    }
+    if (generation !== this.#generation) throw Object.assign(new Error('stopped'), { code: 'aborted' });
+  }
+
+  #forget() {
+    this.#training = null;
+    this.#made = { text: '', vocabulary: '', model: '', built: '' };
+  }
+
+  /** @param {Training} training */
+  async #build(training) {
+    const options = trainingOptions(this.settings, this.steps);
+    return this.base ? training.buildFrom(this.base.source, options) : training.build(modelConfig(this.settings.shape), options);
+  }
+
+  /** Whether the model of the plan has room. */
+  get fits() {
+    return this.plan === null || this.plan.memoryBytes <= this.plan.availableBytes;
+  }
+
+  /** How long a step takes, tried out. */
+  async measure() {
+    await this.ensure('model');
+    if (!this.fits || this.millisecondsPerStep !== null) return;
+    const training = await this.training();
+    await this.#busily('measure', async () => {
+      await this.#build(training);
+      this.millisecondsPerStep = await training.measure(MEASURED_STEPS);
+    });
+    this.onChange('model');
+  }
+
+  /** Everything up to a model that can be trained. */
+  async prepare() {
+    await this.measure();
+    if (!this.fits) return;
+    const training = await this.training();
+    const wanted = this.#wanted().built;
+    await this.#busily('build', async () => {
+      this.plan = await this.#build(training);
+    });
+    this.#made.built = wanted;
+    this.history = new History();
+    this.record = RunRecord.begin(this.title || (await this.#firstWords()));
+    this.record.onStorage = (code, detail) => this.onStorage(code, detail);
+    this.#become('ready');
+  }
+
+  async #firstWords() {
+    return this.head.trim().split(/\s+/).slice(0, 5).join(' ').slice(0, 40) || 'model';
+  }
+
+  /** Trains on; returns when it pauses or ends. @param {number} [steps]  at most so many */
+  async run(steps) {
+    if (this.#running) return;
+    this.#run = this.#go(steps);
+    await this.#run;
+  }
+
+  /** @param {number} [steps] */
+  async #go(steps) {
+    const training = await this.training();
+    const running = new AbortController();
+    this.#running = running;
+    this.began = { at: performance.now(), step: this.history.last?.step ?? 0 };
+    this.#become('running');
+    try {
+      const prompt = this.settings.training.sample_prompt ?? '';
+      const { reason } = await training.run({
+        steps,
+        signal: running.signal,
+        checkpointEvery: CHECKPOINT_EVERY,
+        sample: { prompt, tokens: SAMPLE_TOKENS, seed: 1 },
+        onEvent: (event) => this.#take(event),
+      });
+      this.#become(reason === 'steps' ? 'paused' : 'finished');
+    } catch (error) {
+      const { code } = /** @type {{ code?: string }} */ (error);
+      if (isFatal(error)) this.#forget();
+      this.#become(code === 'diverged' ? 'finished' : 'paused');
+      if (code !== 'aborted') throw error;
+    } finally {
+      this.record.seconds += (performance.now() - (this.began?.at ?? performance.now())) / 1000;
+      this.#running = null;
+      this.began = null;
+    }
+  }
+
+  pause() {
+    this.#running?.abort();
+  }
+
+  /** No more steps: what there is, is the model. */
+  async finish() {
+    this.pause();
+    await this.#run.catch(() => {});
+    this.record.finished = true;
+    await this.record.write();
+    this.#become('finished');
+  }
+
+  /** @param {TrainingEvent} event */
+  #take(event) {
+    const { history } = this;
+    switch (event.type) {
+      case 'steps':
+        for (const step of event.steps) history.train.push(step);
+        history.last = event.steps.at(-1) ?? history.last;
+        history.tokensPerSecond = event.tokensPerSecond;
+        history.memoryBytes = event.memoryBytes;
+        break;
+      case 'evaluation':
+        history.heldOut.push(event.evaluation);
+        this.onChange('generate');
+        break;
+      case 'sample':
+        history.samples.push({ step: event.step, text: event.text });
+        break;
+      case 'checkpoint':
+        void this.record.take(event.bytes, { step: event.step, maxSteps: history.last?.maxSteps ?? 0, finished: Boolean(history.last?.finished), samples: history.samples });
+        break;
+    }
+    this.onChange('training');
+  }
+
+  /** @param {Status} status */
+  #become(status) {
+    this.status = status;
+    this.onChange('training');
+    this.onChange('generate');
+  }
+
+  /** Goes on with a training that was kept, or one from a file. @param {Blob} checkpoint @param {SavedTraining | null} saved @param {string} title */
+  async resume(checkpoint, saved, title) {
+    await this.reset();
+    const training = await this.#busilyOpen(checkpoint);
+    const state = training.resumed;
+    if (!state) return;
+    this.clean = state.clean;
+    this.vocabulary = state.vocabulary;
+    this.replayable = false;
+    this.plan = state.plan;
+    this.title = title;
+    const { training: options, vocabulary, corpus } = state.recipe;
+    this.settings = { ...this.settings, preset: 'free', vocabulary, corpus, training: options, steps: options.max_steps };
+    const last = state.curve.train.at(-1);
+    this.history = Object.assign(new History(), { train: state.curve.train, heldOut: state.curve.heldOut, samples: saved?.samples ?? [], memoryBytes: training.memoryBytes });
+    if (last) this.history.last = { ...last, maxSteps: options.max_steps, learningRate: NaN, tokens: 0, epoch: (state.step * state.plan.epochs) / Math.max(1, state.plan.steps), evaluationDue: false, finished: null };
+    this.record = RunRecord.of(checkpoint, saved, title, state.step);
+    this.record.onStorage = (code, detail) => this.onStorage(code, detail);
+    for (const stage of /** @type {const} */ (['text', 'vocabulary', 'model'])) this.onChange(stage);
+    this.#become(saved?.finished || state.step >= options.max_steps ? 'finished' : 'paused');
+  }
+
+  /** @param {Blob} checkpoint */
+  async #busilyOpen(checkpoint) {
+    /** @type {Training | null} */
+    let training = null;
+    await this.#busily('build', async () => {
+      training = await createTraining({ checkpoint });
+    });
+    const opened = /** @type {Training} */ (/** @type {unknown} */ (training));
+    this.#training = Promise.resolve(opened);
+    return opened;
+  }
+
+  /** After a crash: the same training from its last checkpoint. */
+  async recover() {
+    const { checkpoint, title } = this.record;
+    if (checkpoint) await this.resume(checkpoint, this.record.saved(), title);
+  }
+
+  /** The model of the best measurement, as files. */
+  async export() {
+    return (await this.training()).exportFolder();
+  }
+
+  /** Gives up what is under way and what was made; the text and the settings stay, and so do checkpoints. */
+  async reset() {
+    this.#generation++;
+    this.pause();
+    const old = this.#training;
+    this.#forget();
+    await old?.then((training) => training.dispose()).catch(() => {});
+    this.clean = this.vocabulary = this.plan = this.millisecondsPerStep = null;
+    this.busy = null;
+    this.history = new History();
+    this.record = new RunRecord();
+    for (const stage of /** @type {const} */ (['text', 'vocabulary', 'model'])) this.onChange(stage);
+    this.#become('idle');
+  }
+}
+
+/** Whether the engine is gone. @param {unknown} error */
+const isFatal = (error) => ['crashed', 'out_of_memory', 'disposed'].includes(/** @type {{ code?: string }} */ (error)?.code ?? '');

@@ -1,0 +1,184 @@
+//! `cargo xtask train`: from a recipe and a text to a Hugging Face folder, with the trainer of the page.
+
+mod prepare;
+mod progress;
+
+use anyhow::{Context, Result, bail, ensure};
+use inkling::files::Files;
+use inkling::train::corpus::{Corpus, SourceFile};
+use inkling::train::vocabulary::Vocabulary;
+use inkling::train::{Data, Plan, Recipe, Setup, Trainer};
+use progress::Progress;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The run, to be gone on with.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+/// Time between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The recipe, a TOML file such as models/stories/recipe.toml
+    #[arg(long)]
+    recipe: PathBuf,
+    /// The text to train on; may be given several times
+    #[arg(long, required_unless_present = "resume")]
+    corpus: Vec<PathBuf>,
+    /// The column of a .csv or .tsv file, or the key of a .jsonl file, that has the text
+    #[arg(long)]
+    column: Option<String>,
+    /// The folder to write the model to [default: target/train/ and the name of the recipe's folder]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Take only this many of the recipe's steps
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Start from this model (a Hugging Face folder) and its tokenizer instead of from nothing
+    #[arg(long, conflicts_with = "resume")]
+    from: Option<PathBuf>,
+    /// Go on from the checkpoint in the folder
+    #[arg(long)]
+    resume: bool,
+    /// Write what models/train.py needs for the run, and stop
+    #[arg(long, conflicts_with = "resume")]
+    prepare: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<()> {
+    let text = std::fs::read_to_string(&args.recipe).with_context(|| format!("reading {}", args.recipe.display()))?;
+    let recipe: Recipe = toml::from_str(&text).with_context(|| format!("in {}", args.recipe.display()))?;
+    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.recipe));
+    std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+    let progress = Progress::new(args.json);
+    let mut trainer = if args.resume { resume(&out)? } else { begin(&args, recipe, &out, &progress)? };
+    if args.prepare {
+        return Ok(());
+    }
+    train(&mut trainer, &args, &out, progress)
+}
+
+fn default_folder(recipe: &Path) -> PathBuf {
+    let name = recipe.parent().and_then(Path::file_name).unwrap_or(recipe.as_os_str());
+    Path::new("target/train").join(name)
+}
+
+fn resume(out: &Path) -> Result<Trainer> {
+    let path = out.join(CHECKPOINT);
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Trainer::resume(&bytes)?.0)
+}
+
+/// Steps one to three: the cleaned text, the vocabulary, the model.
+fn begin(args: &Args, recipe: Recipe, out: &Path, progress: &Progress) -> Result<Trainer> {
+    let files = read_corpus(&args.corpus, args.column.as_deref())?;
+    let corpus = Corpus::read(files, &recipe.corpus)?;
+    progress.corpus(&corpus.report);
+    let (documents, held_out) = (&corpus.documents, &corpus.held_out);
+    let (setup, data, model) = match &args.from {
+        None => {
+            let vocabulary = Vocabulary::train(documents.iter().map(String::as_str), &recipe.vocabulary)?;
+            let setup = Setup::new(recipe, vocabulary.tokenizer_json().to_string())?;
+            let data = Data::new(|text| vocabulary.encode(text), setup.bos_token_id, documents, held_out)?;
+            (setup, data, None)
+        }
+        Some(path) => {
+            let mut files = Files::open(path)?;
+            let setup = Setup::from_model(recipe, &mut files)?;
+            let tokenizer = setup.open_tokenizer()?;
+            let data = Data::new(|text| tokenizer.encode_plain(text), setup.bos_token_id, documents, held_out)?;
+            (setup, data, Some(files))
+        }
+    };
+    progress.vocabulary(&setup, &data);
+    let plan = Plan::new(&setup.config, &setup.recipe.training, data.tokens.len())?;
+    plan.check_memory(available_memory())?;
+    progress.plan(&plan);
+    if args.prepare {
+        let trainer = open(setup.clone(), data.clone(), model)?;
+        prepare::write(out, &trainer, &data, &corpus.held_out)?;
+        progress.said(&json!({ "prepared": out }), &format!("{} is ready for models/train.py", out.display()));
+        return Ok(trainer);
+    }
+    open(setup, data, model)
+}
+
+fn open(setup: Setup, data: Data, model: Option<Files>) -> Result<Trainer> {
+    Ok(match model {
+        None => Trainer::new(setup, data)?,
+        Some(files) => Trainer::from_model(setup, data, files)?,
+    })
+}
+
+fn read_corpus(paths: &[PathBuf], column: Option<&str>) -> Result<Vec<SourceFile>> {
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(SourceFile { name: path.display().to_string(), bytes, column: column.map(str::to_string) })
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Memory that a run may take on this machine, where the system says.
+fn available_memory() -> u64 {
+    let known = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    });
+    known.map_or(u64::MAX, |kilobytes| kilobytes * 1024)
+}
+
+/// Step four.
+fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress) -> Result<()> {
+    let options = trainer.setup().recipe.training.clone();
+    let last = args.steps.map_or(options.max_steps, |steps| steps.min(options.max_steps));
+    ensure!(trainer.steps_taken() < last, "the checkpoint has taken {} of {last} steps already", trainer.steps_taken());
+    if trainer.curve().held_out.is_empty() {
+        progress.evaluation(&trainer.evaluate()?);
+    }
+    let mut saved = Instant::now();
+    progress.start(trainer.steps_taken(), last, trainer.tokens_per_step());
+    while trainer.steps_taken() < last {
+        let began = Instant::now();
+        match trainer.step() {
+            Ok(step) => progress.step(&step, began.elapsed()),
+            Err(error) => {
+                // Nothing is lost: the weights are those of the step before.
+                save(trainer, out)?;
+                bail!("{error} ({} has the run as it was)", out.display());
+            }
+        }
+        if trainer.evaluation_due() || trainer.steps_taken() == last {
+            progress.evaluation(&trainer.evaluate()?);
+            let sample = trainer.sample(&options.sample_prompt, 60, trainer.steps_taken() as u64)?;
+            progress.sample(&format!("{}{sample}", options.sample_prompt));
+        }
+        if trainer.finished().is_some() || saved.elapsed() > CHECKPOINT_EVERY {
+            save(trainer, out)?;
+            saved = Instant::now();
+        }
+        if trainer.finished().is_some() {
+            break;
+        }
+    }
+    save(trainer, out)?;
+    progress.said(&json!({ "out": out }), &format!("{} has the model, and the checkpoint to go on from", out.display()));
+    Ok(())
+}
+
+/// The model's folder and the checkpoint; each file is whole before it takes the place of the one before.
+fn save(trainer: &Trainer, out: &Path) -> Result<()> {
+    for file in trainer.export()? {
+        replace(&out.join(file.name), &file.bytes)?;
+    }
+    replace(&out.join(CHECKPOINT), &trainer.checkpoint(serde_json::Value::Null)?)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    std::fs::write(&part, bytes).with_context(|| format!("writing {}", part.display()))?;
+    std::fs::rename(&part, path).with_context(|| format!("writing {}", path.display()))
+}

@@ -1,0 +1,119 @@
+//! What a run says of itself, for people or as JSON lines.
+
+use inkling::train::corpus::CleanReport;
+use inkling::train::{Data, Evaluation, Plan, Setup, Step};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Time between two lines about steps.
+const EVERY: Duration = Duration::from_secs(2);
+
+pub struct Progress {
+    json: bool,
+    told: Instant,
+    first: usize,
+    last: usize,
+    tokens_per_step: usize,
+    /// Time that went into steps, without measurements and samples.
+    spent: Duration,
+}
+
+impl Progress {
+    pub fn new(json: bool) -> Self {
+        Self { json, told: Instant::now(), first: 0, last: 0, tokens_per_step: 0, spent: Duration::ZERO }
+    }
+
+    /// One line: `value` with `--json`, else `text`.
+    pub fn said(&self, value: &Value, text: &str) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{text}");
+        }
+    }
+
+    pub fn corpus(&self, report: &CleanReport) {
+        let text = format!(
+            "text: {} documents, {} characters; {} documents held out",
+            report.documents, report.characters, report.held_out_documents
+        );
+        self.said(&json!({ "corpus": report }), &text);
+    }
+
+    pub fn vocabulary(&self, setup: &Setup, data: &Data) {
+        let size = &setup.config["vocab_size"];
+        let value = json!({ "vocabulary": { "size": size, "tokens": data.tokens.len() } });
+        self.said(&value, &format!("vocabulary: {size} tokens; the text has {} of them", data.tokens.len()));
+    }
+
+    pub fn plan(&self, plan: &Plan) {
+        let text = format!(
+            "model: {} parameters, about {} MB while it trains; {} steps of {} tokens, {:.2} epochs",
+            plan.parameters,
+            plan.memory_bytes / 1_000_000,
+            plan.steps,
+            plan.tokens_per_step,
+            plan.epochs
+        );
+        let value = json!({ "plan": {
+            "parameters": plan.parameters, "memoryBytes": plan.memory_bytes, "steps": plan.steps,
+            "tokensPerStep": plan.tokens_per_step, "epochs": plan.epochs,
+        } });
+        self.said(&value, &text);
+    }
+
+    pub fn start(&mut self, first: usize, last: usize, tokens_per_step: usize) {
+        (self.told, self.spent) = (Instant::now(), Duration::ZERO);
+        (self.first, self.last, self.tokens_per_step) = (first, last, tokens_per_step);
+    }
+
+    /// A step that took `time`.
+    pub fn step(&mut self, step: &Step, time: Duration) {
+        self.spent += time;
+        if self.told.elapsed() < EVERY && step.step != self.last {
+            return;
+        }
+        self.told = Instant::now();
+        let taken = (step.step - self.first) as f64;
+        let seconds = self.spent.as_secs_f64();
+        let speed = taken * self.tokens_per_step as f64 / seconds;
+        let left = (self.last - step.step) as f64 * seconds / taken;
+        let text = format!(
+            "step {}/{}  loss {:.4}  gradient {:.2}  rate {:.5}  {speed:.0} tokens/s  {} left",
+            step.step,
+            self.last,
+            step.loss,
+            step.grad_norm,
+            step.learning_rate,
+            clock(left)
+        );
+        let mut value = json!(step);
+        value["tokensPerSecond"] = json!(speed);
+        value["secondsLeft"] = json!(left);
+        self.said(&value, &text);
+    }
+
+    pub fn evaluation(&self, evaluation: &Evaluation) {
+        let text = format!(
+            "step {}  held out: {:.4} nats per token, {:.4} bits per byte{}",
+            evaluation.step,
+            evaluation.nats_per_token,
+            evaluation.bits_per_byte,
+            if evaluation.best { ", the best so far" } else { "" }
+        );
+        self.said(&json!({ "evaluation": evaluation }), &text);
+    }
+
+    pub fn sample(&self, text: &str) {
+        self.said(&json!({ "sample": text }), &format!("  | {}", text.replace('\n', "\n  | ")));
+    }
+}
+
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
