@@ -41,7 +41,8 @@ export class Connection {
   constructor() {
     this.#worker = startWorker();
     this.#worker.onmessage = ({ data }) => this.#receive(data);
-    this.#worker.onmessageerror = () => this.close(new InklingError('crashed', 'a message of the engine cannot be read'));
+    this.#worker.onmessageerror = () =>
+      this.close(new InklingError('crashed', 'a message of the engine cannot be read'));
     this.#worker.onerror = (event) => {
       event.preventDefault?.();
       this.close(new InklingError('crashed', event.message || 'the engine’s worker could not be started'));
@@ -135,7 +136,8 @@ export function checkSignal(signal) {
 export const isObject = (value) => typeof value === 'object' && value !== null;
 
 /** @param {string} expected @param {unknown} found */
-export const wrong = (expected, found) => new InklingError('bad_parameter', `expected ${expected}, found ${say(found)}`);
+export const wrong = (expected, found) =>
+  new InklingError('bad_parameter', `expected ${expected}, found ${say(found)}`);
 
 /** A value in a few words. @param {unknown} value */
 export function say(value) {
@@ -146,4 +148,5 @@ export function say(value) {
 }
 
 /** @param {AbortSignal} signal */
-export const aborted = (signal) => new InklingError('aborted', 'stopped by the caller’s signal', { cause: signal.reason });
+export const aborted = (signal) =>
+  new InklingError('aborted', 'stopped by the caller’s signal', { cause: signal.reason });

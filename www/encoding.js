@@ -15,7 +15,8 @@ export function fromGb18030(bytes) {
   const isText = !sample.includes(0) && share(decode('utf-8', sample), /\ufffd/g) > 0.3;
   const chinese = isText ? decode('gb18030', sample) : '';
   const broken = share(chinese, /\ufffd/g);
-  if (broken > 0.02 || share(chinese, /[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]/g) < 0.7) return { bytes, encoding: null };
+  if (broken > 0.02 || share(chinese, /[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]/g) < 0.7)
+    return { bytes, encoding: null };
   return { bytes: new TextEncoder().encode(new TextDecoder('gb18030').decode(bytes)), encoding: 'GB 18030' };
 }
 

@@ -45,7 +45,10 @@ export async function openTraining({ checkpoint, signal, threads = 1 }) {
   if (signal?.aborted) throw aborted(signal);
   const artifact = chooseArtifact();
   if (!artifact) {
-    throw new InklingError('unsupported', 'expected a browser with WebAssembly SIMD and module workers, found one without');
+    throw new InklingError(
+      'unsupported',
+      'expected a browser with WebAssembly SIMD and module workers, found one without',
+    );
   }
   const connection = connect();
   const stop = () => connection.close(aborted(/** @type {AbortSignal} */ (signal)));

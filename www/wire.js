@@ -48,6 +48,7 @@ function absolute(url) {
 function named(file) {
   if (file instanceof File) return { name: file.webkitRelativePath || file.name, blob: file };
   if (file instanceof Blob) return { name: '', blob: file };
-  if (isObject(file) && typeof file.name === 'string' && file.blob instanceof Blob) return { name: file.name, blob: file.blob };
+  if (isObject(file) && typeof file.name === 'string' && file.blob instanceof Blob)
+    return { name: file.name, blob: file.blob };
   throw new InklingError('bad_source', `expected files: each a File, a Blob or { name, blob }, found ${say(file)}`);
 }

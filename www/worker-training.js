@@ -109,7 +109,8 @@ export class Trainer {
 
   /** @param {Extract<TrainingRequest, { type: 'train' }>} message @returns {Promise<RunEnd | null>} */
   async #train({ request, steps, sample, checkpointEvery }) {
-    if (this.#training) throw Object.assign(new Error('expected one training at a time, found another under way'), { code: 'engine' });
+    if (this.#training)
+      throw Object.assign(new Error('expected one training at a time, found another under way'), { code: 'engine' });
     this.#training = true;
     const { plan, step, curve } = this.engine.state();
     const told = new Tale(request, this.host, plan.tokensPerStep);

@@ -58,26 +58,38 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** @param {Blob} blob */
 async function checksum(blob) {
   let crc = 0xffffffff;
-  for (const byte of new Uint8Array(await blob.arrayBuffer())) crc = (crc >>> 8) ^ /** @type {number} */ (TABLE[(crc ^ byte) & 255]);
+  for (const byte of new Uint8Array(await blob.arrayBuffer()))
+    crc = (crc >>> 8) ^ /** @type {number} */ (TABLE[(crc ^ byte) & 255]);
   return (crc ^ 0xffffffff) >>> 0;
 }
 
 /** @param {Blob} archive @returns {Promise<NamedBlob[]>} @throws an error of code `bad_file` */
 export async function unzip(archive) {
-  const bad = (/** @type {string} */ found) => Object.assign(new Error(`expected a ZIP file, found ${found}`), { code: 'bad_file' });
+  const bad = (/** @type {string} */ found) =>
+    Object.assign(new Error(`expected a ZIP file, found ${found}`), { code: 'bad_file' });
   // The end of the directory is within the last bytes, before a comment of at most 65,535.
   const tail = new DataView(await archive.slice(Math.max(0, archive.size - 65_557)).arrayBuffer());
   let end = tail.byteLength - 22;
   while (end >= 0 && tail.getUint32(end, true) !== END) end--;
   if (end < 0) throw bad('no directory in it');
-  const [count, size, start] = [tail.getUint16(end + 10, true), tail.getUint32(end + 12, true), tail.getUint32(end + 16, true)];
+  const [count, size, start] = [
+    tail.getUint16(end + 10, true),
+    tail.getUint32(end + 12, true),
+    tail.getUint32(end + 16, true),
+  ];
   const directory = new DataView(await archive.slice(start, start + size).arrayBuffer());
   /** @type {NamedBlob[]} */
   const files = [];
   for (let i = 0, at = 0; i < count; i++) {
     if (at + 46 > directory.byteLength || directory.getUint32(at, true) !== CENTRAL) throw bad('a directory cut short');
-    const [method, packed, length] = [directory.getUint16(at + 10, true), directory.getUint32(at + 20, true), directory.getUint16(at + 28, true)];
-    const name = new TextDecoder().decode(new Uint8Array(directory.buffer, at + 46, Math.min(length, directory.byteLength - at - 46)));
+    const [method, packed, length] = [
+      directory.getUint16(at + 10, true),
+      directory.getUint32(at + 20, true),
+      directory.getUint16(at + 28, true),
+    ];
+    const name = new TextDecoder().decode(
+      new Uint8Array(directory.buffer, at + 46, Math.min(length, directory.byteLength - at - 46)),
+    );
     const local = directory.getUint32(at + 42, true);
     at += 46 + length + directory.getUint16(at + 30, true) + directory.getUint16(at + 32, true);
     if (name.endsWith('/')) continue;

@@ -171,7 +171,7 @@ impl Source {
             write(create, name, |out| out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| writing(name, e)))?;
         }
         write(create, "model.safetensors", |out| {
-            write_safetensors(out, &table, |i| plan[i].read(&mut self.weights, Side::Hub, format))
+            write_safetensors(out, &[("format", "pt")], &table, |i| plan[i].read(&mut self.weights, Side::Hub, format))
         })?;
         Ok(Report { formats: count(&table), notes: Vec::new() })
     }

@@ -85,7 +85,7 @@ pub fn softmax(x: &mut [f32]) {
     }
 }
 
-/// The twin of [`attention`] in plain tensor operations: differentiable, and the reference of its test.
+/// The twin of [`attention`] in plain tensor operations: differentiable, and the reference of the tests.
 ///
 /// Shapes as there, for one sequence: `q` `[n, query · dim]`, `k` and `v` `[past + n, key_value · dim]`.
 pub fn plain(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, past: usize) -> Result<Tensor> {

@@ -1,6 +1,7 @@
 //! Takes tensors out of a checkpoint under their Hugging Face names, checks their shapes and keeps count; or makes the
 //! first values of a model that is to be trained.
 
+use super::Shapes;
 use super::variables::{Initial, Variables};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
@@ -44,7 +45,7 @@ enum Source<'a> {
     /// The variables of a model that is being trained, which this one reads without gradients.
     Shared(&'a Variables),
     /// Nothing: only the names and shapes that the model would have are wanted.
-    Outline(Vec<(String, Vec<usize>)>),
+    Outline(Shapes),
 }
 
 /// A checkpoint being turned into a model.
@@ -92,7 +93,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The names and shapes that were asked of [`Self::outline`].
-    pub fn into_outline(self) -> Vec<(String, Vec<usize>)> {
+    pub fn into_outline(self) -> Shapes {
         if let Source::Outline(shapes) = self.source { shapes } else { Vec::new() }
     }
 

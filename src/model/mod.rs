@@ -140,11 +140,14 @@ pub fn reading(config: &Fields, variables: &Variables) -> Result<Box<dyn Decoder
     (architecture.load)(Some(config), &mut Loader::shared(variables))
 }
 
+/// Tensors by name, with their shapes.
+pub type Shapes = Vec<(String, Vec<usize>)>;
+
 /// What a configuration would make, without making it: its [`Spec`], and the name and shape of every tensor.
 ///
 /// # Errors
 /// As [`load`].
-pub fn outline(config: &Fields) -> Result<(Spec, Vec<(String, Vec<usize>)>)> {
+pub fn outline(config: &Fields) -> Result<(Spec, Shapes)> {
     let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
     let mut loader = Loader::outline();
     let spec = (architecture.load)(Some(config), &mut loader)?.spec().clone();

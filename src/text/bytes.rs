@@ -2,7 +2,7 @@
 
 /// The byte that `c` stands for, if it is of the alphabet: a byte that prints stands for itself, the others are
 /// numbered from U+0100 on.
-pub(crate) fn byte_of(c: char) -> Option<u8> {
+pub(super) fn byte_of(c: char) -> Option<u8> {
     match c as u32 {
         n @ (0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF) => Some(n as u8),
         n @ 0x100..=0x120 => Some((n - 0x100) as u8),
@@ -13,7 +13,7 @@ pub(crate) fn byte_of(c: char) -> Option<u8> {
 }
 
 /// The character that stands for `byte` in the alphabet.
-pub(super) fn letter_of(byte: u8) -> char {
+pub(crate) fn letter_of(byte: u8) -> char {
     let own = char::from(byte);
     let others = || ('\u{100}'..='\u{143}').find(|c| byte_of(*c) == Some(byte));
     if byte_of(own) == Some(byte) { own } else { others().unwrap_or(own) }

@@ -22,7 +22,7 @@ use sentencepiece::Sentencepiece;
 use std::sync::Arc;
 use stream::{Decoder, Stage};
 
-pub(crate) use bytes::byte_of;
+pub(crate) use bytes::letter_of;
 pub(crate) use split::{GPT2, Words};
 pub use stream::StreamDecoder;
 pub use to_gguf::{GgufVocabulary, to_gguf};
@@ -70,6 +70,13 @@ impl Tokenizer {
     /// From `tokenizer.json`, else from `vocab.json` and `merges.txt`, with `tokenizer_config.json` and its kin.
     pub fn from_files(files: &mut Files) -> Result<Self> {
         hub::load(files)
+    }
+
+    /// From the contents of a `tokenizer.json` alone.
+    pub fn from_json(tokenizer_json: &str) -> Result<Self> {
+        let mut files = Files::new();
+        files.insert("tokenizer.json", Box::new(std::io::Cursor::new(tokenizer_json.as_bytes().to_vec())));
+        hub::load(&mut files)
     }
 
     /// From the `tokenizer.ggml.*` metadata of a GGUF file.

@@ -2,17 +2,16 @@
 //! tokens, the curve, and everything of the [`Setup`]. It is a safetensors file with the rest as metadata.
 
 use super::data::Data;
-use super::export::{failed, safetensors_of};
+use super::export::safetensors;
 use super::optimizer::{Moments, set};
 use super::recipe::Recipe;
 use super::setup::Setup;
 use super::trainer::{Curve, Trainer};
 use crate::error::{Error, Result};
 use crate::model::{self, Fields};
-use safetensors::SafeTensors;
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 
 /// The metadata key of [`Rest`].
 const KEY: &str = "inkling.training";
@@ -84,8 +83,8 @@ impl Trainer {
             tensors.push((format!("corpus/{name}"), vec![values.len()], values));
         }
         let rest = serde_json::to_string(&rest).map_err(|error| damaged(&error.to_string()))?;
-        let views = tensors.iter().map(|(name, shape, values)| (name.as_str(), shape.as_slice(), *values));
-        safetensors_of(views, HashMap::from([(KEY.to_string(), rest)]))
+        let views = tensors.iter().map(|(name, shape, values)| (name.clone(), shape.as_slice(), *values));
+        safetensors(&[(KEY, &rest)], views)
     }
 
     /// The run that [`Self::checkpoint`] saved, and the caller's notes.
@@ -93,10 +92,10 @@ impl Trainer {
     /// # Errors
     /// [`Error::BadFile`] for anything else.
     pub fn resume(bytes: &[u8]) -> Result<(Self, Value)> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(failed)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
         let rest: Rest = parse(text.ok_or_else(|| damaged("no training in it"))?)?;
-        let file = SafeTensors::deserialize(bytes).map_err(failed)?;
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let values = |name: &str| -> Result<Vec<f32>> {
             let view = file.tensor(name).map_err(|_| damaged(&format!("no {name}")))?;
             Ok(view.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect())
@@ -166,6 +165,10 @@ impl Trainer {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))
+}
+
+fn unreadable(error: SafeTensorError) -> Error {
+    damaged(&error.to_string())
 }
 
 fn damaged(found: &str) -> Error {

@@ -1,10 +1,10 @@
 //! A trained model as the files of an ordinary Hugging Face folder.
 
 use super::trainer::Trainer;
-use crate::error::{Error, Result};
-use safetensors::tensor::{Dtype, TensorView};
+use crate::error::Result;
+use crate::kernels::Format;
+use crate::weights::{Planned, write_safetensors};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 /// A file of the folder.
 pub struct File {
@@ -27,16 +27,17 @@ impl Trainer {
                 &present
             }
         };
-        let tensors = self.variables.iter().zip(values).map(|((name, var), values)| (name, var.dims(), values.as_slice()));
-        // transformers asks for the format.
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        let named = self.variables.iter().zip(values);
+        let tensors = named.map(|((name, var), values)| (name.to_string(), var.dims(), values.as_slice()));
         let mut config = self.setup.config.clone();
         config.insert("dtype".into(), "float32".into());
         let special = |id: Option<u32>| id.and_then(|id| self.tokenizer().token(id)).map_or(Value::Null, Value::from);
+        let unknown = serde_json::from_str::<Value>(&self.setup.tokenizer).ok();
         let tokenizer_config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": special(self.setup.bos_token_id),
             "eos_token": special(self.setup.eos_token_id),
+            "unk_token": unknown.as_ref().and_then(|tokenizer| tokenizer.pointer("/model/unk_token")),
             "clean_up_tokenization_spaces": false,
         });
         let generation_config =
@@ -46,7 +47,7 @@ impl Trainer {
             File { name: "generation_config.json", bytes: pretty(&generation_config) },
             File { name: "tokenizer.json", bytes: self.setup.tokenizer.clone().into_bytes() },
             File { name: "tokenizer_config.json", bytes: pretty(&tokenizer_config) },
-            File { name: "model.safetensors", bytes: safetensors_of(tensors, metadata)? },
+            File { name: "model.safetensors", bytes: safetensors(&[("format", "pt")], tensors)? },
         ])
     }
 }
@@ -56,19 +57,16 @@ fn pretty(value: &Value) -> Vec<u8> {
 }
 
 /// A safetensors file of f32 tensors.
-pub(super) fn safetensors_of<'a, N: AsRef<str> + Ord + std::fmt::Display>(
-    tensors: impl Iterator<Item = (N, &'a [usize], &'a [f32])>,
-    metadata: HashMap<String, String>,
+pub(super) fn safetensors<'a>(
+    metadata: &[(&str, &str)],
+    tensors: impl Iterator<Item = (String, &'a [usize], &'a [f32])>,
 ) -> Result<Vec<u8>> {
-    let views = tensors
-        .map(|(name, shape, values)| {
-            Ok((name, TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values)).map_err(failed)?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
-}
-
-pub(super) fn failed(error: safetensors::SafeTensorError) -> Error {
-    let (expected, found) = ("tensors that safetensors can hold".into(), error.to_string());
-    Error::BadFile { file: "safetensors".into(), expected, found }
+    let (mut planned, mut values) = (Vec::new(), Vec::new());
+    for (name, shape, tensor) in tensors {
+        planned.push(Planned { name, shape: shape.to_vec(), format: Format::F32 });
+        values.push(tensor);
+    }
+    let mut file = Vec::new();
+    write_safetensors(&mut file, metadata, &planned, |i| Ok(bytemuck::cast_slice(values[i]).to_vec()))?;
+    Ok(file)
 }

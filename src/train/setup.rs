@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::text::Tokenizer;
 use serde_json::{Map, Value, json};
-use std::io::Cursor;
 
 /// No configuration file is larger.
 const SMALL_FILE: u64 = 1 << 20;
@@ -87,8 +86,6 @@ impl Setup {
     /// # Errors
     /// [`Error::BadTokenizer`](crate::Error::BadTokenizer).
     pub fn open_tokenizer(&self) -> Result<Tokenizer> {
-        let mut files = Files::new();
-        files.insert("tokenizer.json", Box::new(Cursor::new(self.tokenizer.clone().into_bytes())));
-        Tokenizer::from_files(&mut files)
+        Tokenizer::from_json(&self.tokenizer)
     }
 }

@@ -4,14 +4,12 @@
 use super::decode::hexadecimal;
 use super::recipe::{END_OF_TEXT, VocabularyKind, VocabularyOptions};
 use super::words::{Cutter, parts};
-use crate::files::Files;
-use crate::text::{GPT2, Tokenizer, byte_of};
+use crate::text::{GPT2, Tokenizer, letter_of};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::io::Cursor;
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -81,7 +79,7 @@ impl Vocabulary {
         let bytes: u64 = words.iter().map(|(word, count)| word.len() as u64 * count).sum();
         let tokenizer_json = tokenizer_json(model, kind)?;
         let merges = merges(&tokenizer_json)?;
-        let tokenizer = tokenizer(&tokenizer_json)?;
+        let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
         let size = tokenizer.vocab_size();
         let first = if merges.is_empty() { size - alphabet } else { size - merges.len().min(size) };
         let every = (size - first).div_ceil(EXAMPLES).max(1);
@@ -132,36 +130,12 @@ impl Vocabulary {
     }
 }
 
-/// The contents of the tokenizer_config.json that goes with a tokenizer.json of this crate.
-pub fn tokenizer_config(tokenizer_json: &str) -> Value {
-    let mut config = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": END_OF_TEXT,
-        "eos_token": END_OF_TEXT,
-        "clean_up_tokenization_spaces": false,
-    });
-    let has_unknown = serde_json::from_str::<Value>(tokenizer_json)
-        .is_ok_and(|tokenizer| tokenizer.pointer("/model/unk_token").is_some_and(|token| token == UNKNOWN));
-    if has_unknown && let Some(config) = config.as_object_mut() {
-        config.insert("unk_token".to_string(), json!(UNKNOWN));
-    }
-    config
-}
-
 /// A word as the vocabulary spells it: byte for byte in the byte-level alphabet, or as it is.
 pub(super) fn spelled(word: &str, kind: VocabularyKind) -> Cow<'_, str> {
     match kind {
         VocabularyKind::ByteLevelBpe => Cow::Owned(word.bytes().map(letter_of).collect()),
         _ => Cow::Borrowed(word),
     }
-}
-
-/// The character that stands for `byte` in GPT-2's byte-level alphabet.
-fn letter_of(byte: u8) -> char {
-    // Most bytes stand for themselves; the others have characters from U+0100 on.
-    let own = char::from(byte);
-    let others = ('\u{100}'..='\u{143}').find(|c| byte_of(*c) == Some(byte));
-    if byte_of(own) == Some(byte) { own } else { others.unwrap_or(own) }
 }
 
 /// Bytes as text, what is no complete character in hexadecimal: `‹E4›`.
@@ -228,14 +202,6 @@ fn merges(tokenizer_json: &str) -> Result<Vec<(String, String)>> {
     let mut json: Value = serde_json::from_str(tokenizer_json).map_err(failed)?;
     let merges = json.pointer_mut("/model/merges").map(Value::take).unwrap_or_default();
     serde_json::from_value(merges).map_err(failed)
-}
-
-fn tokenizer(tokenizer_json: &str) -> Result<Tokenizer> {
-    let mut files = Files::new();
-    let config = tokenizer_config(tokenizer_json).to_string();
-    files.insert("tokenizer.json", Box::new(Cursor::new(tokenizer_json.as_bytes().to_vec())));
-    files.insert("tokenizer_config.json", Box::new(Cursor::new(config.into_bytes())));
-    Tokenizer::from_files(&mut files)
 }
 
 #[cfg(test)]

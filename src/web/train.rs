@@ -2,7 +2,7 @@
 
 use super::blob::files_of;
 use super::{thrown, to_js};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::train::corpus::{CleanReport, Corpus, SourceFile};
 use crate::train::recipe::{CorpusOptions, TrainingOptions, VocabularyOptions};
 use crate::train::replay::Replay;

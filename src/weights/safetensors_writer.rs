@@ -7,17 +7,20 @@ use serde_json::{Map, json};
 use super::gguf_writer::{Planned, writing};
 use crate::error::{Error, Result};
 
-/// Writes a file whose tensors `bytes` gives, in the order of the plan.
+/// Writes a file whose tensors `bytes` gives, in the order of the plan. `metadata` are strings by name; `transformers`
+/// wants `format: pt` among them.
 ///
 /// # Errors
 /// [`Error::BadTensor`] for a tensor that is quantized or not as long as planned, [`Error::Write`], and those of `bytes`.
 pub fn write_safetensors(
     out: &mut dyn Write,
+    metadata: &[(&str, &str)],
     tensors: &[Planned],
     mut bytes: impl FnMut(usize) -> Result<Vec<u8>>,
 ) -> Result<()> {
     let mut header = Map::new();
-    header.insert("__metadata__".to_string(), json!({ "format": "pt" }));
+    let metadata: Map<_, _> = metadata.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    header.insert("__metadata__".to_string(), json!(metadata));
     let mut lens = Vec::with_capacity(tensors.len());
     let mut at = 0u64;
     for tensor in tensors {

@@ -53,7 +53,7 @@ fn corpus(dist: &std::path::Path) -> String {
 async fn a_pasted_text_becomes_a_model_that_writes() {
     let Some(dist) = dist() else { return };
     let host = Host::plain(&dist).await;
-    let page = with_text(&host, &corpus(&dist), 60).await;
+    let page = with_text(&host, &corpus(&dist), 100).await;
     page.click("#train-start").await;
     wait_for_measurements(&page, 3).await;
     wait_for_status(&page, "finished").await;
@@ -151,5 +151,67 @@ async fn what_cannot_be_trained_is_refused_with_the_reason() {
     refused("model_too_large").await;
     let words = page.shown("#train-error").await;
     assert!(words.contains("GB") && words.contains("parameters"), "the numbers are told: {words}");
+    page.finish().await;
+}
+
+/// Training as someone else's page has it, from text to a model that the same page loads.
+const ELSEWHERE: &str = r#"<!doctype html>
+<meta charset="utf-8"><link rel="icon" href="data:,"><title>Someone else's page</title>
+<script type="module">
+  import { createTraining, load } from '/inkling/inkling.js';
+  const code = (promise) => promise.then(() => 'no error', (error) => error.code);
+  const run = async () => {
+    const training = await createTraining();
+    const early = await code(training.build({}, {}));
+    const text = await (await fetch('/inkling/corpora/village-en.txt')).blob();
+    const clean = await training.clean([{ name: 'text.txt', blob: text }], { separator: '\n\n' });
+    const vocabulary = await training.trainVocabulary({ kind: 'byte-level-bpe', size: 320 });
+    const [merge] = await training.merges(0, 1);
+    const cut = await training.replay(0, 'the');
+    const shape = { model_type: 'llama', num_hidden_layers: 1, num_attention_heads: 2, hidden_size: 16, intermediate_size: 32, max_position_embeddings: 32 };
+    const plan = await training.build(shape, { max_steps: 30, eval_steps: 10, batch_size: 4, sequence_length: 32, warmup_steps: 2 });
+    const events = {};
+    const pause = new AbortController();
+    const onEvent = ({ type }) => {
+      events[type] = (events[type] ?? 0) + 1;
+      if (type === 'evaluation' && events[type] === 2) pause.abort();
+    };
+    const paused = await code(training.run({ onEvent, signal: pause.signal, checkpointEvery: 1e6 }));
+    const bytes = await training.checkpoint();
+    const at = (await training.state()).step;
+    await training.dispose();
+    const again = await createTraining({ checkpoint: bytes });
+    const { reason } = await again.run({ sample: { prompt: 'The', tokens: 5, seed: 1 }, onEvent });
+    const files = await again.exportFolder();
+    const model = await load({ files });
+    const disposed = await code(training.state());
+    return { early, documents: clean.documents, size: vocabulary.size, merge, cut, parameters: plan.parameters, paused, at,
+             resumed: again.resumed.step, reason, events, architecture: model.info.architecture, disposed };
+  };
+  window.result = await run().catch((error) => `${error.name} ${error.code}: ${error.message}`);
+  document.body.dataset.state = 'ready';
+</script>"#;
+
+#[tokio::test]
+async fn a_page_of_someone_else_trains_a_model() {
+    let Some(dist) = dist() else { return };
+    let host = Host::of_someone_else(ELSEWHERE.to_string(), "/page.html", Some(("/inkling/", &dist))).await;
+    let page = Page::ready(&host.address("/page.html")).await;
+    let found = page.eval("return window.result", vec![]).await;
+    assert_eq!(found["early"], "bad_parameter", "{found}");
+    assert!(found["documents"].as_u64().unwrap() > 100, "{found}");
+    assert_eq!(found["size"], 320);
+    assert_eq!(found["cut"]["pieces"], json!(["t", "h", "e"]));
+    assert!(found["merge"]["count"].as_u64().unwrap() > 100, "{found}");
+    assert_eq!(found["paused"], "aborted");
+    // Stopped where it was asked to, and there it went on.
+    assert!(found["at"].as_u64().is_some_and(|at| (10..20).contains(&at)), "{found}");
+    assert_eq!(found["resumed"], found["at"]);
+    assert_eq!(found["reason"], "max_steps");
+    // At the beginning, and every ten steps; one checkpoint at the pause, which was the only run that asked for any.
+    assert_eq!(found["events"]["evaluation"], 4, "{found}");
+    assert_eq!(found["events"]["checkpoint"], 1, "{found}");
+    assert_eq!(found["architecture"], "llama");
+    assert_eq!(found["disposed"], "disposed");
     page.finish().await;
 }

@@ -61,7 +61,7 @@ impl Linear {
         let compute = || {
             let mut out = zeros(n * self.outputs)?;
             if let Some(bias) = bias {
-                out.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(bias));
+                out.chunks_exact_mut(self.outputs.max(1)).for_each(|row| row.copy_from_slice(bias));
             }
             multiply(View::new(x, n, self.inputs), self.weight(weight), &mut out, bias.is_some(), Cores::All);
             Ok(out)
@@ -153,19 +153,15 @@ mod tests {
     fn linear_is_its_plain_twin() {
         for (n, inputs, outputs) in [(1, 1, 1), (5, 7, 3), (2, 16, 9), (13, 6, 31)] {
             let operands = [random((n, inputs), 1), random((outputs, inputs), 2), random((outputs,), 3)];
-            check(
-                &operands,
-                |t| Ok(linear(&t[0], &t[1], Some(&t[2]))?),
-                |t| t[0].matmul(&t[1].t()?)?.broadcast_add(&t[2]),
-            );
-            check(&operands[..2], |t| Ok(linear(&t[0], &t[1], None)?), |t| t[0].matmul(&t[1].t()?));
+            check(&operands, |t| linear(&t[0], &t[1], Some(&t[2])), |t| t[0].matmul(&t[1].t()?)?.broadcast_add(&t[2]));
+            check(&operands[..2], |t| linear(&t[0], &t[1], None), |t| t[0].matmul(&t[1].t()?));
         }
     }
 
     #[test]
     fn a_transposed_weight_is_read_as_it_lies() {
         let operands = [random((5, 7), 1), random((7, 3), 2), random((3,), 3)];
-        let turned = |t: &[Tensor]| Ok(linear(&t[0], &t[1].t()?, Some(&t[2]))?);
+        let turned = |t: &[Tensor]| linear(&t[0], &t[1].t()?, Some(&t[2]));
         check(&operands, turned, |t| t[0].matmul(&t[1])?.broadcast_add(&t[2]));
         // The variable itself is the operand, not a copy and not its transpose.
         let var = candle_core::Var::from_tensor(&operands[1]).unwrap();
@@ -175,7 +171,7 @@ mod tests {
         let square = |t: &Tensor| t.sqr()?.t();
         check(
             &operands,
-            |t| Ok(linear(&t[0], &square(&t[1])?, Some(&t[2]))?),
+            |t| linear(&t[0], &square(&t[1])?, Some(&t[2])),
             |t| t[0].matmul(&t[1].sqr()?)?.broadcast_add(&t[2]),
         );
     }

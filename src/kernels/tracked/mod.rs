@@ -114,3 +114,34 @@ fn map<const N: usize>(x: [&[f32]; N], f: impl Fn([f32; N]) -> f32 + Send + Sync
 
 #[cfg(test)]
 mod check;
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::check::random;
+    use super::*;
+    use crate::kernels::attention::Heads;
+    use candle_core::Var;
+
+    /// A pass through most operations and back, on one thread or several: the same bits.
+    #[test]
+    fn the_number_of_threads_does_not_change_a_bit() {
+        let var = |shape: &[usize], seed| Var::from_tensor(&random(shape, seed)).unwrap();
+        let vars = [var(&[1000, 96], 1), var(&[96], 2), var(&[96], 3), var(&[192, 96], 4), var(&[192], 5)];
+        let [x, weight, bias, matrix, offsets] = &vars;
+        let heads = Heads { query: 4, key_value: 4, dim: 48, scale: 0.1 };
+        let gradients = || {
+            let normed = layer_norm(x, weight, bias, 1e-5).unwrap();
+            let y = linear(&normed, matrix, Some(offsets)).unwrap();
+            let y = causal_attention(heads, &y, &y, &y, &[300, 700]).unwrap();
+            let loss = cross_entropy(&swiglu(&y, &y).unwrap(), &[7; 1000]).unwrap();
+            let store = loss.backward().unwrap();
+            let bits = |var: &Var| lend([store.get(var).unwrap()], |[values]| Ok(values.to_vec())).unwrap();
+            vars.iter().map(bits).collect::<Vec<_>>()
+        };
+        let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(gradients);
+        let one = with(1);
+        for threads in [2, 5] {
+            assert!(with(threads) == one, "{threads} threads");
+        }
+    }
+}

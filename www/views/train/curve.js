@@ -10,7 +10,7 @@ const MARGIN = { left: 46, right: 12, top: 12, bottom: 28 };
 /** More points than this are one another's neighbours on the screen. */
 const MOST_POINTS = 600;
 /** The running mean forgets a step after about so many. */
-const MEAN_OVER = 20;
+const MEAN_OVER = 8;
 
 export class Curve {
   #svg = draw('svg', { class: 'curve', role: 'img', id: 'train-curve' });
@@ -27,47 +27,71 @@ export class Curve {
   }
 
   /**
-   * @param {History} history @param {{ maxSteps: number, vocabulary: number, scale: number }} frame  `scale` turns nats
+   * @param {History} history @param {{ maxSteps: number, choices: number, scale: number }} frame  `scale` turns nats
    * per token into what is shown
    */
-  show(history, { maxSteps, vocabulary, scale }) {
-    this.#again = () => this.show(history, { maxSteps, vocabulary, scale });
+  show(history, { maxSteps, choices, scale }) {
+    this.#again = () => this.show(history, { maxSteps, choices, scale });
     const width = this.#width;
     const train = thin(history.train);
     const heldOut = history.heldOut.map(({ step, natsPerToken }) => ({ step, value: natsPerToken * scale }));
-    const blind = Math.log(Math.max(2, vocabulary)) * scale;
+    const blind = Math.log(Math.max(2, choices)) * scale;
     const values = [...train.map(({ loss }) => loss * scale), ...heldOut.map(({ value }) => value)];
     const top = Math.max(blind, ...values) * 1.04;
     const lowest = Math.min(blind, ...values);
     const bottom = lowest > top / 2 ? Math.floor(lowest * 0.8) : 0;
     const last = Math.max(1, maxSteps, history.last?.step ?? 0);
     const x = (/** @type {number} */ step) => MARGIN.left + ((width - MARGIN.left - MARGIN.right) * step) / last;
-    const y = (/** @type {number} */ value) => MARGIN.top + ((HEIGHT - MARGIN.top - MARGIN.bottom) * (top - value)) / (top - bottom);
-    const path = (/** @type {{ step: number, value: number }[]} */ points) => points.map(({ step, value }) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(' ');
+    const y = (/** @type {number} */ value) =>
+      MARGIN.top + ((HEIGHT - MARGIN.top - MARGIN.bottom) * (top - value)) / (top - bottom);
+    const path = (/** @type {{ step: number, value: number }[]} */ points) =>
+      points.map(({ step, value }) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`).join(' ');
 
     const grid = ticks(bottom, top, 5).map((value) =>
-      draw('g', { class: 'tick' }, draw('line', { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }), draw('text', { x: MARGIN.left - 6, y: y(value) + 4, 'text-anchor': 'end' }, number(value, { maximumFractionDigits: 2 }))));
+      draw(
+        'g',
+        { class: 'tick' },
+        draw('line', { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
+        draw(
+          'text',
+          { x: MARGIN.left - 6, y: y(value) + 4, 'text-anchor': 'end' },
+          number(value, { maximumFractionDigits: 2 }),
+        ),
+      ),
+    );
     const feet = ticks(0, last, Math.max(2, Math.floor(width / 120))).map((step) =>
-      draw('text', { class: 'foot', x: x(step), y: HEIGHT - 8, 'text-anchor': step > 0.95 * last ? 'end' : 'middle' }, number(step)));
+      draw(
+        'text',
+        { class: 'foot', x: x(step), y: HEIGHT - 8, 'text-anchor': step > 0.95 * last ? 'end' : 'middle' },
+        number(step),
+      ),
+    );
     this.#svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
     this.#svg.setAttribute('height', String(HEIGHT));
     this.#svg.replaceChildren(
       ...grid,
       ...feet,
       draw('line', { class: 'blind', x1: MARGIN.left, x2: width - MARGIN.right, y1: y(blind), y2: y(blind) }),
-      draw('text', { class: 'blind', x: width - MARGIN.right, y: y(blind) + 14, 'text-anchor': 'end' }, t('train.curve.blind', { count: vocabulary })),
+      draw(
+        'text',
+        { class: 'blind', x: width - MARGIN.right, y: y(blind) + 14, 'text-anchor': 'end' },
+        t('train.curve.blind', { count: choices }),
+      ),
       draw('polyline', { class: 'raw', points: path(train.map(({ step, loss }) => ({ step, value: loss * scale }))) }),
       draw('polyline', { class: 'mean', points: path(train.map(({ step, mean }) => ({ step, value: mean * scale }))) }),
       draw('polyline', { class: 'heldout', points: path(heldOut) }),
       ...heldOut.map(({ step, value }) => draw('circle', { class: 'heldout', cx: x(step), cy: y(value), r: 3.5 })),
     );
     const [first, latest] = [heldOut[0], heldOut.at(-1)];
-    this.#svg.setAttribute('aria-label', t('train.curve.label', {
-      step: history.last?.step ?? 0,
-      loss: train.length > 0 ? number((train.at(-1)?.mean ?? 0) * scale, { maximumFractionDigits: 2 }) : '–',
-      first: first ? number(first.value, { maximumFractionDigits: 2 }) : '–',
-      latest: latest ? number(latest.value, { maximumFractionDigits: 2 }) : '–',
-    }));
+    this.#svg.setAttribute(
+      'aria-label',
+      t('train.curve.label', {
+        step: history.last?.step ?? 0,
+        loss: train.length > 0 ? number((train.at(-1)?.mean ?? 0) * scale, { maximumFractionDigits: 2 }) : '–',
+        first: first ? number(first.value, { maximumFractionDigits: 2 }) : '–',
+        latest: latest ? number(latest.value, { maximumFractionDigits: 2 }) : '–',
+      }),
+    );
   }
 }
 

@@ -5,8 +5,8 @@ import { t } from '../../i18n.js';
 /** @import { Key } from '../../i18n.js' */
 
 /**
- * `words` is the key of the text, `label` and `hint` those of aria-label and title; `on` are listeners.
- * @typedef {{ words?: Key, label?: Key, hint?: Key, placeholder?: Key, text?: string, on?: Record<string, (event: any) => void> }} Extras
+ * `words` is the key of the text, `label` that of aria-label; `on` are listeners.
+ * @typedef {{ words?: Key, label?: Key, placeholder?: Key, text?: string, on?: Record<string, (event: any) => void> }} Extras
  */
 
 /**
@@ -17,19 +17,24 @@ import { t } from '../../i18n.js';
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, about = {}, ...children) {
-  const { words, label, hint, placeholder, text, on = {}, ...attributes } = about;
+  const { words, label, placeholder, text, on = {}, ...attributes } = about;
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
   // The words are put in now, and marked so that another language finds them.
   if (words) made.append(t(words));
   /** @type {[string, string, Key | undefined][]} */
-  const keys = [['i18n', '', words], ['i18n-label', 'aria-label', label], ['i18n-title', 'title', hint], ['i18n-placeholder', 'placeholder', placeholder]];
+  const keys = [
+    ['i18n', '', words],
+    ['i18n-label', 'aria-label', label],
+    ['i18n-placeholder', 'placeholder', placeholder],
+  ];
   for (const [mark, attribute, key] of keys) {
     if (key) made.setAttribute(`data-${mark}`, key);
     if (key && attribute) made.setAttribute(attribute, t(key));
   }
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value === true ? '' : String(value));
+    if (value !== false && value !== null && value !== undefined)
+      made.setAttribute(name, value === true ? '' : String(value));
   }
   for (const [name, listener] of Object.entries(on)) made.addEventListener(name, listener);
   made.append(...children.filter((child) => child !== null));
@@ -67,7 +72,15 @@ export function select(options, value, onChange, about = {}) {
  * @param {Record<string, unknown>} [about]
  */
 export function numeric({ min, max, step = 1, value }, onChange, about = {}) {
-  const made = make('input', { type: 'number', min, max, step, value, inputmode: step === 1 ? 'numeric' : 'decimal', ...about });
+  const made = make('input', {
+    type: 'number',
+    min,
+    max,
+    step,
+    value,
+    inputmode: step === 1 ? 'numeric' : 'decimal',
+    ...about,
+  });
   made.addEventListener('change', () => {
     const good = made.value !== '' && made.checkValidity();
     if (good) made.removeAttribute('aria-invalid');
@@ -78,5 +91,7 @@ export function numeric({ min, max, step = 1, value }, onChange, about = {}) {
 }
 /** A row of name and value, as the measurements of the page are. @param {[Key, string, string?][]} rows  key, value, id */
 export function facts(rows) {
-  return rows.map(([words, value, id]) => make('div', {}, make('dt', { words }), make('dd', { text: value, id: id ?? null })));
+  return rows.map(([words, value, id]) =>
+    make('div', {}, make('dt', { words }), make('dd', { text: value, id: id ?? null })),
+  );
 }

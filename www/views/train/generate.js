@@ -31,13 +31,26 @@ export class GenerateStage {
       ['train-export', 'train.generate.export', () => this.#export()],
       ['train-checkpoint', 'train.generate.checkpoint', () => this.#checkpoint()],
     ];
-    this.#actions.append(...actions.map(([id, words, run]) =>
-      make('button', { type: 'button', id, words, class: id === 'train-write' ? 'primary' : null, on: { click: () => void this.#try(run) } })));
+    this.#actions.append(
+      ...actions.map(([id, words, run]) =>
+        make('button', {
+          type: 'button',
+          id,
+          words,
+          class: id === 'train-write' ? 'primary' : null,
+          on: { click: () => void this.#try(run) },
+        }),
+      ),
+    );
     this.waiting = make('p', { class: 'faded', words: 'train.generate.waiting' });
-    this.ready = make('div', {},
+    this.ready = make(
+      'div',
+      {},
       make('p', { words: 'train.generate.help' }),
       make('label', { class: 'field-train' }, make('span', { words: 'train.generate.name' }), this.#title),
-      this.#actions, this.#said);
+      this.#actions,
+      this.#said,
+    );
     this.body = [this.waiting, this.ready, this.#savedBox];
     void this.listSaved();
   }
@@ -73,7 +86,13 @@ export class GenerateStage {
   async #save() {
     const files = await this.session.export();
     const { record, plan } = this.session;
-    await keep('models', { id: record.id, title: this.#name, savedAt: Date.now(), parameters: plan?.parameters ?? 0, files });
+    await keep('models', {
+      id: record.id,
+      title: this.#name,
+      savedAt: Date.now(),
+      parameters: plan?.parameters ?? 0,
+      files,
+    });
     this.#said.textContent = t('train.generate.saved.done', { name: this.#name });
     await this.view.page.saved();
     await this.listSaved();
@@ -99,22 +118,35 @@ export class GenerateStage {
       // Where nothing can be kept, nothing is listed.
     }
     this.#savedBox.hidden = models.length === 0;
-    this.#saved.replaceChildren(...models.map(({ id, title, parameters, files }) => {
-      const size = files.reduce((sum, { blob }) => sum + blob.size, 0);
-      const open = () => this.view.page.write({ id: `saved:${id}`, source: { files }, languages: [], title: { en: title } });
-      const further = () => this.view.startFrom({ title, source: { files } });
-      const remove = () => void this.#try(async () => {
-        await discard('models', id);
-        await this.view.page.saved();
-        await this.listSaved();
-      });
-      return make('li', {},
-        make('span', { class: 'name', text: title }),
-        make('span', { class: 'faded', text: t('train.generate.saved.about', { parameters: number(parameters, { notation: 'compact', maximumSignificantDigits: 3 }), size: bytes(size) }) }),
-        make('button', { type: 'button', words: 'train.generate.open', on: { click: open } }),
-        make('button', { type: 'button', words: 'train.generate.further', on: { click: further } }),
-        make('button', { type: 'button', words: 'train.generate.delete', on: { click: remove } }));
-    }));
+    this.#saved.replaceChildren(
+      ...models.map(({ id, title, parameters, files }) => {
+        const size = files.reduce((sum, { blob }) => sum + blob.size, 0);
+        const open = () =>
+          this.view.page.write({ id: `saved:${id}`, source: { files }, languages: [], title: { en: title } });
+        const further = () => this.view.startFrom({ title, source: { files } });
+        const remove = () =>
+          void this.#try(async () => {
+            await discard('models', id);
+            await this.view.page.saved();
+            await this.listSaved();
+          });
+        return make(
+          'li',
+          {},
+          make('span', { class: 'name', text: title }),
+          make('span', {
+            class: 'faded',
+            text: t('train.generate.saved.about', {
+              parameters: number(parameters, { notation: 'compact', maximumSignificantDigits: 3 }),
+              size: bytes(size),
+            }),
+          }),
+          make('button', { type: 'button', words: 'train.generate.open', on: { click: open } }),
+          make('button', { type: 'button', words: 'train.generate.further', on: { click: further } }),
+          make('button', { type: 'button', words: 'train.generate.delete', on: { click: remove } }),
+        );
+      }),
+    );
   }
 
   relabel() {

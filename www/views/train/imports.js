@@ -12,7 +12,12 @@ const CHECKPOINT = /\.inkling$/i;
 const MODEL = /\.(safetensors|gguf|zip)$/i;
 
 export class Imports {
-  #files = make('input', { id: 'train-import', type: 'file', multiple: true, accept: '.inkling,.zip,.gguf,.safetensors,.json,.txt' });
+  #files = make('input', {
+    id: 'train-import',
+    type: 'file',
+    multiple: true,
+    accept: '.inkling,.zip,.gguf,.safetensors,.json,.txt',
+  });
   #folder = make('input', { id: 'train-import-folder', type: 'file', webkitdirectory: true });
   #curtain = make('div', { class: 'train-drop', hidden: true }, make('p', { words: 'train.drop' }));
 
@@ -22,18 +27,37 @@ export class Imports {
     this.view = view;
     for (const input of [this.#files, this.#folder]) {
       input.addEventListener('change', () => {
-        const files = [...(input.files ?? [])].map((file) => ({ name: file.webkitRelativePath || file.name, blob: file }));
+        const files = [...(input.files ?? [])].map((file) => ({
+          name: file.webkitRelativePath || file.name,
+          blob: file,
+        }));
         input.value = '';
         void this.take(files);
       });
     }
-    this.root = make('section', { class: 'stage', 'aria-labelledby': 'train-import-title' },
+    this.root = make(
+      'section',
+      { class: 'stage', 'aria-labelledby': 'train-import-title' },
       make('h3', { id: 'train-import-title', words: 'train.import' }),
       make('p', { class: 'faded', words: 'train.import.help' }),
-      make('div', { class: 'train-actions' },
-        make('span', { class: 'file' }, this.#files, make('label', { for: 'train-import', words: 'train.import.files' })),
-        make('span', { class: 'file' }, this.#folder, make('label', { for: 'train-import-folder', words: 'train.import.folder' }))),
-      this.#curtain);
+      make(
+        'div',
+        { class: 'train-actions' },
+        make(
+          'span',
+          { class: 'file' },
+          this.#files,
+          make('label', { for: 'train-import', words: 'train.import.files' }),
+        ),
+        make(
+          'span',
+          { class: 'file' },
+          this.#folder,
+          make('label', { for: 'train-import-folder', words: 'train.import.folder' }),
+        ),
+      ),
+      this.#curtain,
+    );
     this.#acceptDrops();
   }
 
@@ -45,11 +69,14 @@ export class Imports {
   async take(files) {
     try {
       const checkpoint = files.find(({ name }) => CHECKPOINT.test(name));
-      if (checkpoint) return await this.session.resume(checkpoint.blob, null, base(checkpoint.name).replace(CHECKPOINT, ''));
+      if (checkpoint)
+        return await this.session.resume(checkpoint.blob, null, base(checkpoint.name).replace(CHECKPOINT, ''));
       const first = files.find(({ name }) => MODEL.test(name));
       if (!first) return await this.view.text.take(files.map(({ name, blob }) => ({ name: base(name), blob })));
       const source = /\.zip$/i.test(first.name) ? await unzip(first.blob) : files;
-      const folder = source[0]?.name.includes('/') ? source[0].name.slice(0, source[0].name.indexOf('/')) : base(first.name);
+      const folder = source[0]?.name.includes('/')
+        ? source[0].name.slice(0, source[0].name.indexOf('/'))
+        : base(first.name);
       this.view.startFrom({ title: folder, source: { files: source } });
     } catch (error) {
       this.view.fail(error);
@@ -63,7 +90,8 @@ export class Imports {
 
   #acceptDrops() {
     let hide = 0;
-    const ours = (/** @type {DragEvent} */ event) => document.body.dataset.view === 'train' && (event.dataTransfer?.types.includes('Files') ?? false);
+    const ours = (/** @type {DragEvent} */ event) =>
+      document.body.dataset.view === 'train' && (event.dataTransfer?.types.includes('Files') ?? false);
     addEventListener('dragover', (event) => {
       if (!ours(event)) return;
       event.preventDefault();

@@ -26,7 +26,7 @@ const MOST_EPOCHS = 40;
 /** So many times during a training, the held-out text is measured and a sample written. */
 const MEASUREMENTS = 20;
 /** More held-out text than this only takes time. */
-const HELD_OUT_BYTES = 40_000;
+const HELD_OUT_BYTES = 20_000;
 
 /** @type {Record<'lesson' | 'lunch', { seconds: number, shape: Shape, batch: number, rate: number, bytesPerMerge: number, most: number }>} */
 const PRESETS = {
@@ -60,11 +60,29 @@ export function settingsFor(preset, text, before = null) {
   const size = Math.min(most, 256 + merges);
   return {
     preset,
-    corpus: before?.corpus ?? { separator: 'auto', unicode: 'nfc', whitespace: 'collapse', lowercase: false, min_character_count: 0, held_out: 'auto' },
+    corpus: before?.corpus ?? {
+      separator: 'auto',
+      unicode: 'nfc',
+      whitespace: 'collapse',
+      lowercase: false,
+      min_character_count: 0,
+      held_out: 'auto',
+    },
     // Chinese has its units in plain sight, and three bytes for each.
-    vocabulary: text.chinese ? { kind: 'characters', size: 6000 } : { kind: 'byte-level-bpe', size: 8 * Math.floor(size / 8) },
+    vocabulary: text.chinese
+      ? { kind: 'characters', size: 6000 }
+      : { kind: 'byte-level-bpe', size: 8 * Math.floor(size / 8) },
     shape,
-    training: { learning_rate: rate, batch_size: batch, weight_decay: 0.1, max_grad_norm: 1, lr_scheduler_type: 'cosine', early_stopping_patience: 6, seed: 1, sample_prompt: '' },
+    training: {
+      learning_rate: rate,
+      batch_size: batch,
+      weight_decay: 0.1,
+      max_grad_norm: 1,
+      lr_scheduler_type: 'cosine',
+      early_stopping_patience: 6,
+      seed: 1,
+      sample_prompt: '',
+    },
     steps: preset === 'free' ? 500 : null,
     seconds,
   };
@@ -73,7 +91,8 @@ export function settingsFor(preset, text, before = null) {
 /** The cleaning, for a text of this size and shape. @param {Settings} settings @param {{ bytes: number, head: string }} text @returns {Partial<CorpusOptions>} */
 export function corpusOptions({ corpus }, { bytes, head }) {
   const separator = corpus.separator === 'auto' ? separatorOf(head) : corpus.separator;
-  const held_out = corpus.held_out === 'auto' ? Math.min(0.1, Math.max(0.001, HELD_OUT_BYTES / Math.max(bytes, 1))) : corpus.held_out;
+  const held_out =
+    corpus.held_out === 'auto' ? Math.min(0.1, Math.max(0.001, HELD_OUT_BYTES / Math.max(bytes, 1))) : corpus.held_out;
   return { ...corpus, separator, held_out };
 }
 
@@ -93,7 +112,17 @@ export const isChinese = (head) => (head.match(/\p{Script=Han}/gu)?.length ?? 0)
 /** The fields of config.json. @param {Shape} shape @returns {Record<string, unknown>} */
 export function modelConfig({ architecture, layers, heads, width, context, dropout }) {
   if (architecture === 'gpt2') {
-    return { model_type: 'gpt2', n_layer: layers, n_head: heads, n_embd: width, n_positions: context, resid_pdrop: dropout, embd_pdrop: dropout, attn_pdrop: 0, tie_word_embeddings: true };
+    return {
+      model_type: 'gpt2',
+      n_layer: layers,
+      n_head: heads,
+      n_embd: width,
+      n_positions: context,
+      resid_pdrop: dropout,
+      embd_pdrop: dropout,
+      attn_pdrop: 0,
+      tie_word_embeddings: true,
+    };
   }
   return {
     model_type: 'llama',

@@ -17,12 +17,17 @@ export class RunRecord {
   /** @type {{ step: number, text: string }[]} */ samples = [];
   /** @type {Blob | null} */ checkpoint = null;
   /** Whether the last checkpoint is in the store. */ safe = true;
-  /** The first refusal of a store that took the one before. @type {(code: string, detail: string) => void} */ onStorage = () => {};
+  /** The first refusal of a store that took the one before. @type {(code: string, detail: string) => void} */ onStorage =
+    () => {};
   #refused = false;
 
   /** A new training. @param {string} title */
   static begin(title) {
-    return Object.assign(new RunRecord(), { id: `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`, title, safe: false });
+    return Object.assign(new RunRecord(), {
+      id: `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`,
+      title,
+      safe: false,
+    });
   }
 
   /** One to go on with: where it came from, it still is. @param {Blob} checkpoint @param {SavedTraining | null} saved @param {string} title @param {number} step */

@@ -3,6 +3,7 @@
  * is done anew when something it rests on has changed.
  */
 
+import { fromGb18030 } from '../../encoding.js';
 import { createTraining } from '../../inkling.js';
 import { corpusOptions, isChinese, modelConfig, settingsFor, stepsFor, trainingOptions } from './presets.js';
 import { RunRecord } from './record.js';
@@ -21,6 +22,8 @@ import { RunRecord } from './record.js';
 const HEAD = 20_000;
 /** Steps that tell how long one takes. */
 const MEASURED_STEPS = 3;
+/** Of the memory, the share above which a model is not made twice in the same engine. */
+const LARGE = 0.3;
 /** Milliseconds between checkpoints. */
 const CHECKPOINT_EVERY = 15_000;
 const SAMPLE_TOKENS = 60;
@@ -43,6 +46,7 @@ export class Session {
   /** @type {TextFile[]} */ files = [];
   head = '';
   title = '';
+  /** What samples of the training under way begin with. */ prompt = '';
   /** The model to go on from, in place of a new one. @type {{ title: string, source: Source } | null} */ base = null;
   /** @type {Settings} */ settings = settingsFor('lesson', { bytes: 30_000, chinese: false });
   /** @type {CleanReport | null} */ clean = null;
@@ -56,7 +60,8 @@ export class Session {
   record = new RunRecord();
   /** Whether the vocabulary can be played: a checkpoint has only its result. */ replayable = false;
   /** @type {Promise<Training> | null} */ #training = null;
-  /** What each stage was made of. @type {{ text: string, vocabulary: string, model: string, built: string }} */ #made = { text: '', vocabulary: '', model: '', built: '' };
+  /** What each stage was made of; empty: it is to be done. */
+  #made = { text: '', vocabulary: '', model: '' };
   #filesVersion = 0;
   /** @type {AbortController | null} */ #running = null;
   /** @type {Promise<void>} */ #run = Promise.resolve();
@@ -68,14 +73,31 @@ export class Session {
   }
 
   get steps() {
-    return stepsFor(this.settings, this.millisecondsPerStep, this.plan ? this.plan.tokens / Math.max(1, this.plan.tokensPerStep) : 0);
+    return stepsFor(
+      this.settings,
+      this.millisecondsPerStep,
+      this.plan ? this.plan.tokens / Math.max(1, this.plan.tokensPerStep) : 0,
+    );
+  }
+
+  /** Tokens the model chooses among. */
+  get choices() {
+    return (
+      this.plan?.tensors.find(({ name }) => /wte\.weight$|embed_tokens\.weight$/.test(name))?.shape[0] ??
+      this.vocabulary?.size ??
+      2
+    );
   }
 
   /** @returns {Promise<Training>} */
   training() {
-    this.#training ??= createTraining();
-    this.#training.catch(() => (this.#training = null));
-    return this.#training;
+    if (this.#training) return this.#training;
+    const training = createTraining();
+    this.#training = training;
+    training.catch(() => {
+      if (this.#training === training) this.#training = null;
+    });
+    return training;
   }
 
   /** The text is another one. @param {TextFile[]} files @param {string} title */
@@ -83,7 +105,8 @@ export class Session {
     this.files = files;
     this.title = title;
     this.#filesVersion++;
-    this.head = await (files[0]?.blob.slice(0, HEAD).text() ?? '');
+    const start = new Uint8Array((await files[0]?.blob.slice(0, HEAD).arrayBuffer()) ?? 0);
+    this.head = new TextDecoder().decode(fromGb18030(start).bytes);
     if (!this.#touched) this.choose(this.settings.preset);
     this.onChange('text');
   }
@@ -106,10 +129,12 @@ export class Session {
 
   /** What the stages would be made of now. */
   #wanted() {
-    const text = JSON.stringify([this.#filesVersion, corpusOptions(this.settings, { bytes: this.bytes, head: this.head })]);
+    const text = JSON.stringify([
+      this.#filesVersion,
+      corpusOptions(this.settings, { bytes: this.bytes, head: this.head }),
+    ]);
     const vocabulary = this.base ? `${text} of ${this.base.title}` : text + JSON.stringify(this.settings.vocabulary);
-    const model = vocabulary + JSON.stringify([this.settings.shape, this.settings.training]);
-    return { text, vocabulary, model, built: model + this.steps };
+    return { text, vocabulary, model: vocabulary + JSON.stringify([this.settings.shape, this.settings.training]) };
   }
 
   /** Whether a stage shows what the settings say. @param {'text' | 'vocabulary' | 'model'} stage */
@@ -128,7 +153,10 @@ export class Session {
     const training = await this.training();
     await this.#stage('text', async () => {
       this.clean = this.vocabulary = this.plan = null;
-      this.clean = await training.clean(this.files, corpusOptions(this.settings, { bytes: this.bytes, head: this.head }));
+      this.clean = await training.clean(
+        this.files,
+        corpusOptions(this.settings, { bytes: this.bytes, head: this.head }),
+      );
     });
     if (upTo === 'text') return;
     await this.#stage('vocabulary', async () => {
@@ -139,7 +167,9 @@ export class Session {
     if (upTo === 'vocabulary') return;
     await this.#stage('model', async () => {
       this.plan = this.millisecondsPerStep = null;
-      this.plan = this.base ? await this.#build(training) : await training.plan(modelConfig(this.settings.shape), trainingOptions(this.settings, this.steps));
+      this.plan = this.base
+        ? await this.#build(training)
+        : await training.plan(modelConfig(this.settings.shape), trainingOptions(this.settings, this.steps));
     });
   }
 
@@ -154,9 +184,13 @@ export class Session {
     const wanted = this.#wanted()[stage];
     if (this.#made[stage] === wanted) return;
     this.#made[stage] = '';
-    await this.#busily(stage, work);
-    this.#made[stage] = wanted;
-    this.onChange(stage);
+    try {
+      await this.#busily(stage, work);
+      this.#made[stage] = wanted;
+    } finally {
+      // What rests on it is gone, also if it failed.
+      for (const one of /** @type {const} */ (['text', 'vocabulary', 'model'])) this.onChange(one);
+    }
   }
 
   /** @param {NonNullable<Session['busy']>} what @param {() => Promise<void>} work */
@@ -179,13 +213,15 @@ export class Session {
 
   #forget() {
     this.#training = null;
-    this.#made = { text: '', vocabulary: '', model: '', built: '' };
+    this.#made = { text: '', vocabulary: '', model: '' };
   }
 
   /** @param {Training} training */
   async #build(training) {
     const options = trainingOptions(this.settings, this.steps);
-    return this.base ? training.buildFrom(this.base.source, options) : training.build(modelConfig(this.settings.shape), options);
+    return this.base
+      ? training.buildFrom(this.base.source, options)
+      : training.build(modelConfig(this.settings.shape), options);
   }
 
   /** Whether the model of the plan has room. */
@@ -199,7 +235,8 @@ export class Session {
     if (!this.fits || this.millisecondsPerStep !== null) return;
     const training = await this.training();
     await this.#busily('measure', async () => {
-      await this.#build(training);
+      // A plan on top of another model has made it already.
+      if (!this.base) await this.#build(training);
       this.millisecondsPerStep = await training.measure(MEASURED_STEPS);
     });
     this.onChange('model');
@@ -208,17 +245,27 @@ export class Session {
   /** Everything up to a model that can be trained. */
   async prepare() {
     await this.measure();
-    if (!this.fits) return;
+    const plan = this.plan;
+    if (!plan || !this.fits) return;
+    if (plan.memoryBytes > plan.availableBytes * LARGE) await this.#startAfresh();
     const training = await this.training();
-    const wanted = this.#wanted().built;
     await this.#busily('build', async () => {
       this.plan = await this.#build(training);
     });
-    this.#made.built = wanted;
     this.history = new History();
     this.record = RunRecord.begin(this.title || (await this.#firstWords()));
     this.record.onStorage = (code, detail) => this.onStorage(code, detail);
+    this.prompt = this.settings.training.sample_prompt ?? '';
     this.#become('ready');
+  }
+
+  /** The same up to the model in another engine: WebAssembly's memory never shrinks, and the one tried out is still in it. */
+  async #startAfresh() {
+    const { millisecondsPerStep } = this;
+    await (await this.training()).dispose();
+    this.#forget();
+    await this.ensure('model');
+    this.millisecondsPerStep = millisecondsPerStep;
   }
 
   async #firstWords() {
@@ -240,12 +287,11 @@ export class Session {
     this.began = { at: performance.now(), step: this.history.last?.step ?? 0 };
     this.#become('running');
     try {
-      const prompt = this.settings.training.sample_prompt ?? '';
       const { reason } = await training.run({
         steps,
         signal: running.signal,
         checkpointEvery: CHECKPOINT_EVERY,
-        sample: { prompt, tokens: SAMPLE_TOKENS, seed: 1 },
+        sample: { prompt: this.prompt, tokens: SAMPLE_TOKENS, seed: 1 },
         onEvent: (event) => this.#take(event),
       });
       this.#become(reason === 'steps' ? 'paused' : 'finished');
@@ -292,7 +338,12 @@ export class Session {
         history.samples.push({ step: event.step, text: event.text });
         break;
       case 'checkpoint':
-        void this.record.take(event.bytes, { step: event.step, maxSteps: history.last?.maxSteps ?? 0, finished: Boolean(history.last?.finished), samples: history.samples });
+        void this.record.take(event.bytes, {
+          step: event.step,
+          maxSteps: history.last?.maxSteps ?? 0,
+          finished: Boolean(history.last?.finished),
+          samples: history.samples,
+        });
         break;
     }
     this.onChange('training');
@@ -316,11 +367,25 @@ export class Session {
     this.replayable = false;
     this.plan = state.plan;
     this.title = title;
-    const { training: options, vocabulary, corpus } = state.recipe;
-    this.settings = { ...this.settings, preset: 'free', vocabulary, corpus, training: options, steps: options.max_steps };
+    const options = state.recipe.training;
+    this.prompt = options.sample_prompt;
     const last = state.curve.train.at(-1);
-    this.history = Object.assign(new History(), { train: state.curve.train, heldOut: state.curve.heldOut, samples: saved?.samples ?? [], memoryBytes: training.memoryBytes });
-    if (last) this.history.last = { ...last, maxSteps: options.max_steps, learningRate: NaN, tokens: 0, epoch: (state.step * state.plan.epochs) / Math.max(1, state.plan.steps), evaluationDue: false, finished: null };
+    this.history = Object.assign(new History(), {
+      train: state.curve.train,
+      heldOut: state.curve.heldOut,
+      samples: saved?.samples ?? [],
+      memoryBytes: training.memoryBytes,
+    });
+    if (last)
+      this.history.last = {
+        ...last,
+        maxSteps: options.max_steps,
+        learningRate: NaN,
+        tokens: 0,
+        epoch: (state.step * state.plan.epochs) / Math.max(1, state.plan.steps),
+        evaluationDue: false,
+        finished: null,
+      };
     this.record = RunRecord.of(checkpoint, saved, title, state.step);
     this.record.onStorage = (code, detail) => this.onStorage(code, detail);
     for (const stage of /** @type {const} */ (['text', 'vocabulary', 'model'])) this.onChange(stage);
@@ -367,4 +432,5 @@ export class Session {
 }
 
 /** Whether the engine is gone. @param {unknown} error */
-const isFatal = (error) => ['crashed', 'out_of_memory', 'disposed'].includes(/** @type {{ code?: string }} */ (error)?.code ?? '');
+const isFatal = (error) =>
+  ['crashed', 'out_of_memory', 'disposed'].includes(/** @type {{ code?: string }} */ (error)?.code ?? '');

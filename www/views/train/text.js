@@ -41,7 +41,12 @@ export class TextStage {
   #chips = make('div', { class: 'train-chips' });
   #options = make('div', { class: 'train-options' });
   #result = make('div', { class: 'train-result', id: 'train-text-result' });
-  #input = make('input', { id: 'train-files', type: 'file', multiple: true, accept: '.txt,.md,.csv,.tsv,.jsonl,text/*' });
+  #input = make('input', {
+    id: 'train-files',
+    type: 'file',
+    multiple: true,
+    accept: '.txt,.md,.csv,.tsv,.jsonl,text/*',
+  });
 
   /** @param {Session} session @param {View} view */
   constructor(session, view) {
@@ -53,13 +58,23 @@ export class TextStage {
       this.#input.value = '';
     });
     this.body = [
-      make('div', { class: 'train-columns' },
+      make(
+        'div',
+        { class: 'train-columns' },
         make('div', {}, this.#area, this.#list),
-        make('div', {},
-          make('span', { class: 'file' }, this.#input, make('label', { for: 'train-files', words: 'train.text.files' })),
+        make(
+          'div',
+          {},
+          make(
+            'span',
+            { class: 'file' },
+            this.#input,
+            make('label', { for: 'train-files', words: 'train.text.files' }),
+          ),
           make('p', { class: 'faded', words: 'train.text.files.hint' }),
           make('h4', { words: 'train.text.corpora' }),
-          this.#chips),
+          this.#chips,
+        ),
       ),
       make('details', {}, make('summary', { words: 'train.text.cleaning' }), this.#options),
       this.#result,
@@ -87,8 +102,21 @@ export class TextStage {
     this.#chips.replaceChildren(
       ...sorted.map((corpus) => {
         const title = make('strong', { text: corpus.title[language] ?? corpus.title.en ?? corpus.id });
-        const more = make('span', { class: 'faded', text: `${bytes(corpus.bytes)} · ${corpus.description[language] ?? corpus.description.en ?? ''}` });
-        return make('button', { type: 'button', 'data-corpus': corpus.id, 'aria-pressed': String(used.has(corpus.id)), on: { click: () => void this.#toggle(corpus) } }, title, more);
+        const more = make('span', {
+          class: 'faded',
+          text: `${bytes(corpus.bytes)} · ${corpus.description[language] ?? corpus.description.en ?? ''}`,
+        });
+        return make(
+          'button',
+          {
+            type: 'button',
+            'data-corpus': corpus.id,
+            'aria-pressed': String(used.has(corpus.id)),
+            on: { click: () => void this.#toggle(corpus) },
+          },
+          title,
+          more,
+        );
       }),
     );
   }
@@ -118,7 +146,10 @@ export class TextStage {
       const source = { name, blob, columns: [] };
       if (blob.size > MOST_BYTES) {
         const cut = () => void this.take([{ name, blob: blob.slice(0, MOST_BYTES) }]);
-        this.view.error('too_large', { values: { name, size: bytes(blob.size), limit: bytes(MOST_BYTES) }, remedies: [{ label: 'train.action.cut', run: cut }] });
+        this.view.error('too_large', {
+          values: { name, size: bytes(blob.size), limit: bytes(MOST_BYTES) },
+          remedies: [{ label: 'train.action.cut', run: cut }],
+        });
         continue;
       }
       if (/\.(csv|tsv|jsonl)$/i.test(name)) {
@@ -154,7 +185,12 @@ export class TextStage {
     const files = this.#sources.map(({ name, blob, column = null }) => ({ name, blob, column }));
     if (pasted.trim() !== '') files.unshift({ name: 'text.txt', blob: new Blob([pasted]), column: null });
     const corpus = this.#corpora.find(({ id }) => id === this.#sources[0]?.corpus);
-    const title = pasted.trim() !== '' ? '' : corpus ? (corpus.title[getLanguage()] ?? corpus.id) : (this.#sources[0]?.name.replace(/\.\w+$/, '') ?? '');
+    const title =
+      pasted.trim() !== ''
+        ? ''
+        : corpus
+          ? (corpus.title[getLanguage()] ?? corpus.id)
+          : (this.#sources[0]?.name.replace(/\.\w+$/, '') ?? '');
     await this.session.use(files, title);
     this.#showSources();
     this.#showCorpora();
@@ -169,17 +205,25 @@ export class TextStage {
           void this.#use();
           this.#area.focus();
         };
-        const column = make('select', { label: 'train.text.column', on: { change: () => {
-          source.column = column.value;
-          void this.#use();
-        } } });
+        const column = make('select', {
+          label: 'train.text.column',
+          on: {
+            change: () => {
+              source.column = column.value;
+              void this.#use();
+            },
+          },
+        });
         column.append(...columns.map((text) => make('option', { text, value: text })));
         column.value = source.column ?? '';
-        return make('li', {},
+        return make(
+          'li',
+          {},
           make('span', { class: 'name', text: name }),
           make('span', { class: 'faded', text: bytes(blob.size) }),
           columns.length > 0 ? column : null,
-          make('button', { type: 'button', words: 'train.text.remove', on: { click: remove } }));
+          make('button', { type: 'button', words: 'train.text.remove', on: { click: remove } }),
+        );
       }),
     );
   }
@@ -187,15 +231,50 @@ export class TextStage {
   #showOptions() {
     const { session } = this;
     const { corpus } = session.settings;
-    const set = (/** @type {(corpus: Session['settings']['corpus']) => void} */ change) => session.change((settings) => change(settings.corpus));
-    const lower = make('input', { type: 'checkbox', on: { change: () => set((to) => (to.lowercase = lower.checked)) } });
+    const set = (/** @type {(corpus: Session['settings']['corpus']) => void} */ change) =>
+      session.change((settings) => change(settings.corpus));
+    const lower = make('input', {
+      type: 'checkbox',
+      on: { change: () => set((to) => (to.lowercase = lower.checked)) },
+    });
     lower.checked = corpus.lowercase ?? false;
-    const separators = /** @type {Record<string, Key>} */ ({ auto: 'train.text.separator.auto', '<|endoftext|>': 'train.text.separator.token', '\n\n': 'train.text.separator.paragraph', '\n': 'train.text.separator.line', '': 'train.text.separator.file' });
+    const separators = /** @type {Record<string, Key>} */ ({
+      auto: 'train.text.separator.auto',
+      '<|endoftext|>': 'train.text.separator.token',
+      '\n\n': 'train.text.separator.paragraph',
+      '\n': 'train.text.separator.line',
+      '': 'train.text.separator.file',
+    });
     this.#options.replaceChildren(
-      field('train.text.separator', select(separators, corpus.separator, (value) => set((to) => (to.separator = value))), 'train.text.separator.help'),
-      field('train.text.unicode', select({ nfc: 'train.text.unicode.nfc', nfkc: 'train.text.unicode.nfkc', none: 'train.text.unicode.none' }, corpus.unicode ?? 'nfc', (value) => set((to) => (to.unicode = /** @type {'nfc'} */ (value)))), 'train.text.unicode.help'),
-      field('train.text.whitespace', select({ collapse: 'train.text.whitespace.collapse', keep: 'train.text.whitespace.keep' }, corpus.whitespace ?? 'collapse', (value) => set((to) => (to.whitespace = /** @type {'keep'} */ (value))))),
-      field('train.text.rare', numeric({ min: 0, max: 1000, value: corpus.min_character_count ?? 0 }, (value) => set((to) => (to.min_character_count = value))), 'train.text.rare.help'),
+      field(
+        'train.text.separator',
+        select(separators, corpus.separator, (value) => set((to) => (to.separator = value))),
+        'train.text.separator.help',
+      ),
+      field(
+        'train.text.unicode',
+        select(
+          { nfc: 'train.text.unicode.nfc', nfkc: 'train.text.unicode.nfkc', none: 'train.text.unicode.none' },
+          corpus.unicode ?? 'nfc',
+          (value) => set((to) => (to.unicode = /** @type {'nfc'} */ (value))),
+        ),
+        'train.text.unicode.help',
+      ),
+      field(
+        'train.text.whitespace',
+        select(
+          { collapse: 'train.text.whitespace.collapse', keep: 'train.text.whitespace.keep' },
+          corpus.whitespace ?? 'collapse',
+          (value) => set((to) => (to.whitespace = /** @type {'keep'} */ (value))),
+        ),
+      ),
+      field(
+        'train.text.rare',
+        numeric({ min: 0, max: 1000, value: corpus.min_character_count ?? 0 }, (value) =>
+          set((to) => (to.min_character_count = value)),
+        ),
+        'train.text.rare.help',
+      ),
       make('label', { class: 'field-train check' }, lower, make('span', { words: 'train.text.lowercase' })),
     );
   }
@@ -205,25 +284,45 @@ export class TextStage {
     this.#result.hidden = clean === null;
     if (!clean) return;
     const rows = clean.removed.map(({ what, count, examples }) =>
-      make('tr', {},
+      make(
+        'tr',
+        {},
         make('th', { scope: 'row', words: /** @type {Key} */ (`train.removed.${what}`) }),
         make('td', { class: 'count', text: number(count) }),
-        make('td', { class: 'examples' }, ...examples.map((text) => make('code', { text })))),
+        make('td', { class: 'examples' }, ...examples.map((text) => make('code', { text }))),
+      ),
     );
     this.#result.replaceChildren(
-      make('dl', { class: 'train-facts' }, ...facts([
-        ['train.text.documents', `${number(clean.documents)}`],
-        ['train.text.heldout', t('train.text.heldout.value', { documents: clean.heldOutDocuments, size: bytes(clean.heldOutBytes) })],
-        ['train.text.characters', number(clean.characters)],
-        ['train.text.size', bytes(clean.bytes)],
-        ['train.text.alphabet', number(clean.alphabet)],
-      ])),
-      ...(clean.encodings ?? []).map(({ name, encoding }) => make('p', { class: 'faded', text: t('train.text.encoding', { name, encoding }) })),
+      make(
+        'dl',
+        { class: 'train-facts' },
+        ...facts([
+          ['train.text.documents', `${number(clean.documents)}`],
+          [
+            'train.text.heldout',
+            t('train.text.heldout.value', { documents: clean.heldOutDocuments, size: bytes(clean.heldOutBytes) }),
+          ],
+          ['train.text.characters', number(clean.characters)],
+          ['train.text.size', bytes(clean.bytes)],
+          ['train.text.alphabet', number(clean.alphabet)],
+        ]),
+      ),
+      ...(clean.encodings ?? []).map(({ name, encoding }) =>
+        make('p', { class: 'faded', text: t('train.text.encoding', { name, encoding }) }),
+      ),
       rows.length > 0
         ? make('table', {}, make('caption', { words: 'train.text.removed' }), make('tbody', {}, ...rows))
         : make('p', { words: 'train.text.nothing' }),
       make('h4', { words: 'train.text.preview' }),
-      make('div', { class: 'train-preview', tabindex: 0, role: 'region', label: 'train.text.preview', dir: 'auto', translate: 'no', text: clean.preview }),
+      make('div', {
+        class: 'train-preview',
+        tabindex: 0,
+        role: 'region',
+        label: 'train.text.preview',
+        dir: 'auto',
+        translate: 'no',
+        text: clean.preview,
+      }),
     );
   }
 

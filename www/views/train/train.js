@@ -51,8 +51,19 @@ export class View {
   titleOf = titleOf;
   #error = make('div', { id: 'train-error', class: 'alert', role: 'alert' });
   #status = make('p', { id: 'train-status', role: 'status' });
-  #start = make('button', { id: 'train-start', type: 'button', class: 'primary', words: 'train.action.start', on: { click: () => void this.#train() } });
-  #cancel = make('button', { id: 'train-cancel', type: 'button', words: 'action.cancel', on: { click: () => void this.#giveUp() } });
+  #start = make('button', {
+    id: 'train-start',
+    type: 'button',
+    class: 'primary',
+    words: 'train.action.start',
+    on: { click: () => void this.#train() },
+  });
+  #cancel = make('button', {
+    id: 'train-cancel',
+    type: 'button',
+    words: 'action.cancel',
+    on: { click: () => void this.#giveUp() },
+  });
   #frame = 0;
   /** Stages to show again. @type {Set<StageName>} */ #stale = new Set();
   /** What the status line says, in any language. @type {() => string} */ #words = () => t('train.status.begin');
@@ -64,12 +75,28 @@ export class View {
     this.page = page;
     const { session } = this;
     this.text = new TextStage(session, this);
-    this.stages = [this.text, new VocabularyStage(session, this), new ModelStage(session, this), new TrainingStage(session, this), new GenerateStage(session, this)];
+    this.stages = [
+      this.text,
+      new VocabularyStage(session, this),
+      new ModelStage(session, this),
+      new TrainingStage(session, this),
+      new GenerateStage(session, this),
+    ];
     this.imports = new Imports(session, this);
     this.unfinished = new Unfinished(session, this);
-    root.append(this.#head(), this.#bar(), this.unfinished.root, ...this.stages.map((stage, i) => this.#section(stage, i)), this.imports.root);
+    root.append(
+      this.#head(),
+      this.#bar(),
+      this.unfinished.root,
+      ...this.stages.map((stage, i) => this.#section(stage, i)),
+      this.imports.root,
+    );
     session.onChange = (stage) => this.#soon(stage);
-    session.onStorage = (code, detail) => this.error(code, { detail, remedies: [{ label: 'train.action.download', run: () => this.imports.downloadCheckpoint() }] });
+    session.onStorage = (code, detail) =>
+      this.error(code, {
+        detail,
+        remedies: [{ label: 'train.action.download', run: () => this.imports.downloadCheckpoint() }],
+      });
     for (const { name } of this.stages) this.#soon(name);
     onLanguage(() => {
       for (const stage of this.stages) stage.relabel();
@@ -86,33 +113,91 @@ export class View {
 
   #head() {
     const presets = PRESETS.map((name) => {
-      const radio = make('input', { type: 'radio', name: 'train-preset', value: name, id: `train-preset-${name}`, on: { change: () => this.#choose(name) } });
+      // A click, not a change: whoever has changed its numbers comes back to a preset this way.
+      const radio = make('input', {
+        type: 'radio',
+        name: 'train-preset',
+        value: name,
+        id: `train-preset-${name}`,
+        on: { click: () => this.#choose(name) },
+      });
       radio.checked = name === 'lesson';
-      return make('label', { class: 'preset' }, radio, make('span', {}, make('strong', { words: /** @type {Key} */ (`train.preset.${name}`) }), make('small', { words: /** @type {Key} */ (`train.preset.${name}.help`) })));
+      return make(
+        'label',
+        { class: 'preset' },
+        radio,
+        make(
+          'span',
+          {},
+          make('strong', { words: /** @type {Key} */ (`train.preset.${name}`) }),
+          make('small', { words: /** @type {Key} */ (`train.preset.${name}.help`) }),
+        ),
+      );
     });
-    return make('div', { class: 'train-head' },
+    return make(
+      'div',
+      { class: 'train-head' },
       make('div', { class: 'train-intro' }, make('h2', { words: 'train.title' }), make('p', { words: 'train.intro' })),
-      make('fieldset', { class: 'train-presets' }, make('legend', { class: 'unseen', words: 'train.preset' }), ...presets),
-      make('div', { class: 'train-go' }, this.#start, this.#cancel, this.#status));
+      make(
+        'fieldset',
+        { class: 'train-presets' },
+        make('legend', { class: 'unseen', words: 'train.preset' }),
+        ...presets,
+      ),
+      make('div', { class: 'train-go' }, this.#start, this.#cancel, this.#status),
+    );
   }
 
   /** What stays in view: the stages, and what went wrong. */
   #bar() {
     const steps = this.stages.map(({ name }, i) =>
-      make('li', {}, make('button', { type: 'button', 'data-stage': name, on: { click: () => this.reveal(name) } }, make('span', { class: 'number', text: String(i + 1) }), make('span', { words: /** @type {Key} */ (`train.stage.${name}`) }))));
-    return make('div', { class: 'train-bar' }, make('nav', { class: 'train-steps', label: 'train.stages' }, make('ol', {}, ...steps)), this.#error);
+      make(
+        'li',
+        {},
+        make(
+          'button',
+          { type: 'button', 'data-stage': name, on: { click: () => this.reveal(name) } },
+          make('span', { class: 'number', text: String(i + 1) }),
+          make('span', { words: /** @type {Key} */ (`train.stage.${name}`) }),
+        ),
+      ),
+    );
+    return make(
+      'div',
+      { class: 'train-bar' },
+      make('nav', { class: 'train-steps', label: 'train.stages' }, make('ol', {}, ...steps)),
+      this.#error,
+    );
   }
 
   /** @param {Stage} stage @param {number} i */
   #section({ name, body }, i) {
     const byHand = BY_HAND.find((one) => one === name);
-    return make('section', { class: 'stage', id: `train-${name}`, 'aria-labelledby': `train-${name}-title` },
-      make('div', { class: 'stage-head' },
-        make('h3', { id: `train-${name}-title`, tabindex: -1 }, make('span', { class: 'number', 'aria-hidden': 'true', text: String(i + 1) }), make('span', { words: /** @type {Key} */ (`train.stage.${name}`) })),
+    return make(
+      'section',
+      { class: 'stage', id: `train-${name}`, 'aria-labelledby': `train-${name}-title` },
+      make(
+        'div',
+        { class: 'stage-head' },
+        make(
+          'h3',
+          { id: `train-${name}-title`, tabindex: -1 },
+          make('span', { class: 'number', 'aria-hidden': 'true', text: String(i + 1) }),
+          make('span', { words: /** @type {Key} */ (`train.stage.${name}`) }),
+        ),
         make('p', { class: 'faded', words: /** @type {Key} */ (`train.stage.${name}.help`) }),
         byHand ? make('p', { class: 'stale-note', words: 'train.stale' }) : null,
-        byHand ? make('button', { type: 'button', id: `train-do-${name}`, words: /** @type {Key} */ (`train.do.${name}`), on: { click: () => void this.#try(() => this.#upTo(byHand)) } }) : null),
-      ...body);
+        byHand
+          ? make('button', {
+              type: 'button',
+              id: `train-do-${name}`,
+              words: /** @type {Key} */ (`train.do.${name}`),
+              on: { click: () => void this.#try(() => this.#upTo(byHand)) },
+            })
+          : null,
+      ),
+      ...body,
+    );
   }
 
   /** @param {PresetName} name */
@@ -139,7 +224,11 @@ export class View {
   async #hasText() {
     await this.text.settle();
     if (this.session.files.length > 0) return true;
-    this.error('empty', { remedies: [{ label: 'train.action.example', run: () => void this.text.useFirstCorpus().then(() => this.clearError()) }] });
+    this.error('empty', {
+      remedies: [
+        { label: 'train.action.example', run: () => void this.text.useFirstCorpus().then(() => this.clearError()) },
+      ],
+    });
     this.#say(() => t('train.status.begin'));
     return false;
   }
@@ -147,12 +236,22 @@ export class View {
   /** The one button: all that is to be done, from the text to the last step. */
   async #train() {
     const { session } = this;
-    if (session.record.id !== '' && !session.record.safe && session.history.heldOut.length > 0 && session.record.checkpoint) {
+    if (
+      session.record.id !== '' &&
+      !session.record.safe &&
+      session.history.heldOut.length > 0 &&
+      session.record.checkpoint
+    ) {
       const again = () => {
         session.record.safe = true;
         void this.#train();
       };
-      return this.error('unsaved', { remedies: [{ label: 'train.action.download', run: () => this.imports.downloadCheckpoint() }, { label: 'train.action.anyway', run: again }] });
+      return this.error('unsaved', {
+        remedies: [
+          { label: 'train.action.download', run: () => this.imports.downloadCheckpoint() },
+          { label: 'train.action.anyway', run: again },
+        ],
+      });
     }
     await this.#try(async () => {
       if (!(await this.#hasText())) return;
@@ -160,7 +259,8 @@ export class View {
       const { plan } = session;
       if (plan && !session.fits) throw Object.assign(new Error(), { code: 'model_too_large' });
       // Whoever has gone elsewhere meanwhile is left there.
-      if ([document.body, this.#start].includes(/** @type {HTMLElement} */ (document.activeElement))) this.reveal('training');
+      if ([document.body, this.#start].includes(/** @type {HTMLElement} */ (document.activeElement)))
+        this.reveal('training');
       await this.#run();
     });
   }
@@ -206,22 +306,29 @@ export class View {
 
   /** @param {unknown} error */
   fail(error) {
-    const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
+    const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (
+      error ?? {}
+    );
     if (code === 'aborted' || code === 'disposed') return;
     const { session } = this;
     /** @type {Remedy[]} */
     const remedies = [];
     if (code === 'diverged') {
-      remedies.push({ label: 'train.action.slower', run: () => {
-        session.change((settings) => (settings.training.learning_rate /= 3));
-        void this.#train();
-      } });
+      remedies.push({
+        label: 'train.action.slower',
+        run: () => {
+          session.change((settings) => (settings.training.learning_rate /= 3));
+          void this.#train();
+        },
+      });
     } else if ((code === 'crashed' || code === 'out_of_memory') && session.record.checkpoint) {
       remedies.push({ label: 'train.action.recover', run: () => void this.#try(() => session.recover()) });
     }
     const { plan } = session;
     /** @type {Values} */
-    const values = plan ? { needed: size(plan.memoryBytes), available: size(plan.availableBytes), parameters: plan.parameters } : {};
+    const values = plan
+      ? { needed: size(plan.memoryBytes), available: size(plan.availableBytes), parameters: plan.parameters }
+      : {};
     this.error(code, { detail: message, values, remedies });
     this.#say(() => t('train.status.failed'));
   }
@@ -229,9 +336,20 @@ export class View {
   /** @param {string} code @param {ErrorMore} more */
   error(code, { detail, values, remedies = [] }) {
     this.#repeatError = () => {
-      const known = has(`train.error.${code}.title`) ? `train.error.${code}` : has(`error.${code}.title`) ? `error.${code}` : 'error.engine';
-      const run = (/** @type {Remedy} */ remedy) => ({ label: remedy.label, run: () => (this.clearError(), remedy.run()) });
-      fillAlert(this.#error, known, { detail, values, actions: [...remedies.map(run), { label: 'action.dismiss', run: () => this.clearError() }] });
+      const known = has(`train.error.${code}.title`)
+        ? `train.error.${code}`
+        : has(`error.${code}.title`)
+          ? `error.${code}`
+          : 'error.engine';
+      const run = (/** @type {Remedy} */ remedy) => ({
+        label: remedy.label,
+        run: () => (this.clearError(), remedy.run()),
+      });
+      fillAlert(this.#error, known, {
+        detail,
+        values,
+        actions: [...remedies.map(run), { label: 'action.dismiss', run: () => this.clearError() }],
+      });
       this.#error.dataset.code = code;
     };
     this.#repeatError();

@@ -13,13 +13,39 @@ export class TrainingStage {
   /** @type {'training'} */ name = 'training';
   #curve = new Curve();
   #facts = make('dl', { class: 'train-facts live', id: 'train-facts' });
-  #samples = make('ol', { class: 'train-samples', id: 'train-samples', reversed: true, tabindex: 0, label: 'train.samples' });
+  #samples = make('ol', {
+    class: 'train-samples',
+    id: 'train-samples',
+    reversed: true,
+    tabindex: 0,
+    label: 'train.samples',
+  });
   #table = make('tbody', { id: 'train-losses' });
   #bar = make('progress', { id: 'train-progress', max: 1, value: 0, label: 'train.training.progress' });
-  #pause = make('button', { type: 'button', id: 'train-pause', words: 'train.action.pause', on: { click: () => this.session.pause() } });
-  #step = make('button', { type: 'button', id: 'train-step', words: 'train.action.step', on: { click: () => void this.view.go(1) } });
-  #resume = make('button', { type: 'button', id: 'train-resume', words: 'train.action.resume', on: { click: () => void this.view.go() } });
-  #stop = make('button', { type: 'button', id: 'train-stop', words: 'train.action.stop', on: { click: () => void this.session.finish() } });
+  #pause = make('button', {
+    type: 'button',
+    id: 'train-pause',
+    words: 'train.action.pause',
+    on: { click: () => this.session.pause() },
+  });
+  #step = make('button', {
+    type: 'button',
+    id: 'train-step',
+    words: 'train.action.step',
+    on: { click: () => void this.view.go(1) },
+  });
+  #resume = make('button', {
+    type: 'button',
+    id: 'train-resume',
+    words: 'train.action.resume',
+    on: { click: () => void this.view.go() },
+  });
+  #stop = make('button', {
+    type: 'button',
+    id: 'train-stop',
+    words: 'train.action.stop',
+    on: { click: () => void this.session.finish() },
+  });
   /** @type {'nats' | 'bits'} */ #unit = 'nats';
   #written = -1;
   #drawn = '';
@@ -36,18 +62,54 @@ export class TrainingStage {
     this.body = [
       make('div', { class: 'train-controls' }, this.#pause, this.#resume, this.#step, this.#stop, this.#bar),
       this.#facts,
-      make('div', { class: 'train-columns' },
-        make('div', {},
-          make('div', { class: 'train-legend' },
+      make(
+        'div',
+        { class: 'train-columns' },
+        make(
+          'div',
+          {},
+          make(
+            'div',
+            { class: 'train-legend' },
             make('span', { class: 'key mean', words: 'train.curve.train' }),
             make('span', { class: 'key heldout', words: 'train.curve.heldout' }),
-            field('train.curve.unit', unit)),
+            field('train.curve.unit', unit),
+          ),
           this.#curve.root,
-          make('details', {}, make('summary', { words: 'train.curve.table' }),
-            make('div', { class: 'train-scroll' }, make('table', {},
-              make('thead', {}, make('tr', {}, make('th', { words: 'train.training.step' }), make('th', { words: 'train.curve.nats' }), make('th', { words: 'train.curve.bits' }))),
-              this.#table)))),
-        make('div', {}, make('h4', { words: 'train.samples' }), make('p', { class: 'faded', words: 'train.samples.help' }), this.#samples)),
+          make(
+            'details',
+            {},
+            make('summary', { words: 'train.curve.table' }),
+            make(
+              'div',
+              { class: 'train-scroll' },
+              make(
+                'table',
+                {},
+                make(
+                  'thead',
+                  {},
+                  make(
+                    'tr',
+                    {},
+                    make('th', { words: 'train.training.step' }),
+                    make('th', { words: 'train.curve.nats' }),
+                    make('th', { words: 'train.curve.bits' }),
+                  ),
+                ),
+                this.#table,
+              ),
+            ),
+          ),
+        ),
+        make(
+          'div',
+          {},
+          make('h4', { words: 'train.samples' }),
+          make('p', { class: 'faded', words: 'train.samples.help' }),
+          this.#samples,
+        ),
+      ),
     ];
   }
 
@@ -71,9 +133,22 @@ export class TrainingStage {
     if (state === this.#drawn) return;
     this.#drawn = state;
     this.#curve.root.hidden = history.train.length === 0 && history.heldOut.length === 0;
-    this.#curve.show(history, { maxSteps: last?.maxSteps ?? 0, vocabulary: this.session.vocabulary?.size ?? 2, scale: this.#unit === 'nats' ? 1 : this.#bitsPerNat() });
-    this.#table.replaceChildren(...history.heldOut.map(({ step, natsPerToken, bitsPerByte, best }) =>
-      make('tr', { class: best ? 'best' : null }, make('td', { text: number(step) }), make('td', { text: figure(natsPerToken) }), make('td', { text: figure(bitsPerByte) }))));
+    this.#curve.show(history, {
+      maxSteps: last?.maxSteps ?? 0,
+      choices: this.session.choices,
+      scale: this.#unit === 'nats' ? 1 : this.#bitsPerNat(),
+    });
+    this.#table.replaceChildren(
+      ...history.heldOut.map(({ step, natsPerToken, bitsPerByte, best }) =>
+        make(
+          'tr',
+          { class: best ? 'best' : null },
+          make('td', { text: number(step) }),
+          make('td', { text: figure(natsPerToken) }),
+          make('td', { text: figure(bitsPerByte) }),
+        ),
+      ),
+    );
   }
 
   /** What one nat for a token is in bits for a byte: of the held-out text exactly, else of the corpus. */
@@ -88,22 +163,31 @@ export class TrainingStage {
     const { last } = history;
     this.#facts.hidden = last === null && history.heldOut.length === 0;
     const heldOut = history.heldOut.at(-1);
-    const best = history.heldOut.reduce((least, one) => (one.natsPerToken < least ? one.natsPerToken : least), Infinity);
+    const best = history.heldOut.reduce(
+      (least, one) => (one.natsPerToken < least ? one.natsPerToken : least),
+      Infinity,
+    );
     const done = last && began ? last.step - began.step : 0;
-    const left = last && began && done > 0 ? ((performance.now() - began.at) / done / 1000) * (last.maxSteps - last.step) : NaN;
-    this.#facts.replaceChildren(...facts([
-      ['train.training.step', last ? `${number(last.step)} / ${number(last.maxSteps)}` : '–', 'train-at'],
-      ['train.training.epoch', last ? number(last.epoch, { maximumFractionDigits: 1 }) : '–'],
-      ['train.training.loss', last ? figure(last.loss) : '–', 'train-loss'],
-      ['train.training.heldout', heldOut ? figure(heldOut.natsPerToken) : '–', 'train-heldout'],
-      ['train.training.bits', heldOut ? figure(heldOut.bitsPerByte) : '–', 'train-bits'],
-      ['train.training.best', Number.isFinite(best) ? figure(best) : '–'],
-      ['train.training.speed', history.tokensPerSecond > 0 ? rate(history.tokensPerSecond) : '–', 'train-speed'],
-      ['train.training.left', status === 'running' ? duration(left) : '–', 'train-left'],
-      ['train.training.norm', last ? figure(last.gradNorm) : '–'],
-      ['train.training.rate', last && Number.isFinite(last.learningRate) ? number(last.learningRate, { maximumSignificantDigits: 2 }) : '–'],
-      ['meter.memory', history.memoryBytes > 0 ? bytes(history.memoryBytes) : '–'],
-    ]));
+    const left =
+      last && began && done > 0 ? ((performance.now() - began.at) / done / 1000) * (last.maxSteps - last.step) : NaN;
+    this.#facts.replaceChildren(
+      ...facts([
+        ['train.training.step', last ? `${number(last.step)} / ${number(last.maxSteps)}` : '–', 'train-at'],
+        ['train.training.epoch', last ? number(last.epoch, { maximumFractionDigits: 1 }) : '–'],
+        ['train.training.loss', last ? figure(last.loss) : '–', 'train-loss'],
+        ['train.training.heldout', heldOut ? figure(heldOut.natsPerToken) : '–', 'train-heldout'],
+        ['train.training.bits', heldOut ? figure(heldOut.bitsPerByte) : '–', 'train-bits'],
+        ['train.training.best', Number.isFinite(best) ? figure(best) : '–'],
+        ['train.training.speed', history.tokensPerSecond > 0 ? rate(history.tokensPerSecond) : '–', 'train-speed'],
+        ['train.training.left', status === 'running' ? duration(left) : '–', 'train-left'],
+        ['train.training.norm', last ? figure(last.gradNorm) : '–'],
+        [
+          'train.training.rate',
+          last && Number.isFinite(last.learningRate) ? number(last.learningRate, { maximumSignificantDigits: 2 }) : '–',
+        ],
+        ['meter.memory', history.memoryBytes > 0 ? bytes(history.memoryBytes) : '–'],
+      ]),
+    );
   }
 
   #showSamples() {
@@ -113,11 +197,19 @@ export class TrainingStage {
       this.#written = 0;
     }
     this.#samples.hidden = samples.length === 0;
-    const start = this.session.settings.training.sample_prompt ?? '';
+    const start = this.session.prompt;
     for (const { step, text } of samples.slice(Math.max(0, this.#written))) {
       const loss = heldOut.find((one) => one.step === step)?.natsPerToken;
-      const about = loss === undefined ? t('train.samples.step', { step }) : t('train.samples.loss', { step, loss: figure(loss) });
-      this.#samples.prepend(make('li', {}, make('small', { text: about }), make('p', { dir: 'auto', translate: 'no' }, make('span', { class: 'faded', text: start }), text)));
+      const about =
+        loss === undefined ? t('train.samples.step', { step }) : t('train.samples.loss', { step, loss: figure(loss) });
+      this.#samples.prepend(
+        make(
+          'li',
+          {},
+          make('small', { text: about }),
+          make('p', { dir: 'auto', translate: 'no' }, make('span', { class: 'faded', text: start }), text),
+        ),
+      );
     }
     this.#written = samples.length;
   }

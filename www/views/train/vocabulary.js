@@ -20,13 +20,33 @@ export class VocabularyStage {
   /** @type {'vocabulary'} */ name = 'vocabulary';
   #options = make('div', { class: 'train-options' });
   #facts = make('dl', { class: 'train-facts' });
-  #slider = make('input', { id: 'train-merges', type: 'range', min: 0, max: 0, label: 'train.vocabulary.merges', on: { input: () => this.#go(Number(this.#slider.value)) } });
+  #slider = make('input', {
+    id: 'train-merges',
+    type: 'range',
+    min: 0,
+    max: 0,
+    label: 'train.vocabulary.merges',
+    on: { input: () => this.#go(Number(this.#slider.value)) },
+  });
   #play = make('button', { type: 'button', id: 'train-play', on: { click: () => this.#toggle() } });
   #merge = make('p', { class: 'train-merge', id: 'train-merge' });
   #tokens = make('strong', { id: 'train-tokens' });
-  #graph = draw('svg', { viewBox: '0 0 300 60', class: 'train-falling', 'aria-hidden': 'true', preserveAspectRatio: 'none' });
+  #graph = draw('svg', {
+    viewBox: '0 0 300 60',
+    class: 'train-falling',
+    'aria-hidden': 'true',
+    preserveAspectRatio: 'none',
+  });
   #pieces = make('p', { class: 'train-pieces', id: 'train-pieces', translate: 'no', dir: 'auto' });
-  #sample = make('textarea', { rows: 2, maxlength: MOST_SAMPLE, label: 'train.vocabulary.sample', dir: 'auto', translate: 'no', spellcheck: 'false', on: { input: () => this.#go(Number(this.#slider.value)) } });
+  #sample = make('textarea', {
+    rows: 2,
+    maxlength: MOST_SAMPLE,
+    label: 'train.vocabulary.sample',
+    dir: 'auto',
+    translate: 'no',
+    spellcheck: 'false',
+    on: { input: () => this.#go(Number(this.#slider.value)) },
+  });
   #examples = make('p', { class: 'train-examples', translate: 'no' });
   #note = make('p', { class: 'train-note' });
   #player = make('div', { class: 'train-player' }, this.#play, this.#slider);
@@ -42,11 +62,19 @@ export class VocabularyStage {
   constructor(session, view) {
     this.session = session;
     this.view = view;
-    this.result = make('div', { class: 'train-result', id: 'train-vocabulary-result' },
-      this.#facts, this.#note, this.#player, this.#merge,
-      this.#count, this.#graph,
+    this.result = make(
+      'div',
+      { class: 'train-result', id: 'train-vocabulary-result' },
+      this.#facts,
+      this.#note,
+      this.#player,
+      this.#merge,
+      this.#count,
+      this.#graph,
       this.#cut,
-      make('h4', { words: 'train.vocabulary.examples' }), this.#examples);
+      make('h4', { words: 'train.vocabulary.examples' }),
+      this.#examples,
+    );
     this.body = [this.#options, this.result];
     this.#label();
   }
@@ -60,14 +88,18 @@ export class VocabularyStage {
       this.#shown = null;
       return;
     }
-    this.#facts.replaceChildren(...facts([
-      ['train.vocabulary.size', number(vocabulary.size), 'train-vocabulary-size'],
-      ['train.vocabulary.merges', number(vocabulary.merges)],
-      ['train.vocabulary.tokens', number(vocabulary.tokens)],
-      ['train.vocabulary.bytes', number(vocabulary.bytesPerToken, { maximumFractionDigits: 2 })],
-    ]));
+    this.#facts.replaceChildren(
+      ...facts([
+        ['train.vocabulary.size', number(vocabulary.size), 'train-vocabulary-size'],
+        ['train.vocabulary.merges', number(vocabulary.merges)],
+        ['train.vocabulary.tokens', number(vocabulary.tokens)],
+        ['train.vocabulary.bytes', number(vocabulary.bytesPerToken, { maximumFractionDigits: 2 })],
+      ]),
+    );
     const fewer = vocabulary.requested > vocabulary.size && this.session.settings.vocabulary.kind !== 'characters';
-    this.#note.textContent = fewer ? t('train.vocabulary.fewer', { requested: vocabulary.requested, size: vocabulary.size }) : '';
+    this.#note.textContent = fewer
+      ? t('train.vocabulary.fewer', { requested: vocabulary.requested, size: vocabulary.size })
+      : '';
     this.#examples.replaceChildren(...vocabulary.examples.map((text, i) => piece(text, i)));
     const { replayable } = this.session;
     const growing = replayable && vocabulary.merges > 0;
@@ -90,13 +122,34 @@ export class VocabularyStage {
     const { session } = this;
     const { kind, size } = session.settings.vocabulary;
     if (this.#options.contains(document.activeElement)) return;
-    if (session.base) return this.#options.replaceChildren(make('p', { text: t('train.vocabulary.base', { name: session.base.title }) }));
+    if (session.base)
+      return this.#options.replaceChildren(
+        make('p', { text: t('train.vocabulary.base', { name: session.base.title }) }),
+      );
     this.#options.replaceChildren(
-      field('train.vocabulary.kind', select(
-        { 'byte-level-bpe': 'train.vocabulary.kind.bytes', bpe: 'train.vocabulary.kind.bpe', characters: 'train.vocabulary.kind.characters' },
-        kind, (value) => session.change(({ vocabulary }) => (vocabulary.kind = /** @type {'bpe'} */ (value))), { id: 'train-kind' }),
-      'train.vocabulary.kind.help'),
-      field('train.vocabulary.wanted', numeric({ min: 2, max: 50_000, value: size }, (value) => session.change(({ vocabulary }) => (vocabulary.size = value)), { id: 'train-size' }), 'train.vocabulary.wanted.help'),
+      field(
+        'train.vocabulary.kind',
+        select(
+          {
+            'byte-level-bpe': 'train.vocabulary.kind.bytes',
+            bpe: 'train.vocabulary.kind.bpe',
+            characters: 'train.vocabulary.kind.characters',
+          },
+          kind,
+          (value) => session.change(({ vocabulary }) => (vocabulary.kind = /** @type {'bpe'} */ (value))),
+          { id: 'train-kind' },
+        ),
+        'train.vocabulary.kind.help',
+      ),
+      field(
+        'train.vocabulary.wanted',
+        numeric(
+          { min: 2, max: 50_000, value: size },
+          (value) => session.change(({ vocabulary }) => (vocabulary.size = value)),
+          { id: 'train-size' },
+        ),
+        'train.vocabulary.wanted.help',
+      ),
     );
   }
 
@@ -151,9 +204,19 @@ export class VocabularyStage {
         this.#seen.set(merges, tokens);
         this.#tokens.textContent = number(tokens);
         this.#pieces.replaceChildren(...pieces.map(piece));
-        this.#merge.replaceChildren(...(merge
-          ? [`${number(merges)}. `, piece(merge.left, 0), ' + ', piece(merge.right, 1), ' → ', piece(merge.merged, 3), ` ${t('train.vocabulary.count', { count: merge.count })}`]
-          : [t('train.vocabulary.beginning')]));
+        this.#merge.replaceChildren(
+          ...(merge
+            ? [
+                `${number(merges)}. `,
+                piece(merge.left, 0),
+                ' + ',
+                piece(merge.right, 1),
+                ' → ',
+                piece(merge.merged, 3),
+                ` ${t('train.vocabulary.count', { count: merge.count })}`,
+              ]
+            : [t('train.vocabulary.beginning')]),
+        );
         this.#slider.setAttribute('aria-valuetext', t('train.vocabulary.valuetext', { merges, tokens }));
         this.#drawFall();
       }
@@ -184,9 +247,14 @@ export class VocabularyStage {
     const total = Number(this.#slider.max);
     const points = [...this.#seen].sort(([a], [b]) => a - b);
     const most = Math.max(...points.map(([, tokens]) => tokens), 1);
-    const line = points.map(([merges, tokens]) => `${(300 * merges) / Math.max(total, 1)},${58 - (54 * tokens) / most}`).join(' ');
+    const line = points
+      .map(([merges, tokens]) => `${(300 * merges) / Math.max(total, 1)},${58 - (54 * tokens) / most}`)
+      .join(' ');
     const at = (300 * Number(this.#slider.value)) / Math.max(total, 1);
-    this.#graph.replaceChildren(draw('polyline', { points: line, class: 'line' }), draw('line', { x1: at, x2: at, y1: 0, y2: 60, class: 'mark' }));
+    this.#graph.replaceChildren(
+      draw('polyline', { points: line, class: 'line' }),
+      draw('line', { x1: at, x2: at, y1: 0, y2: 60, class: 'mark' }),
+    );
   }
 
   relabel() {
