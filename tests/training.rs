@@ -25,7 +25,8 @@ fn words(name: &str, file: &str) -> Vec<u32> {
 /// The recipe and data of a fixture.
 fn prepared(name: &str) -> (Recipe, Data) {
     let mut training = json(name, "training.json");
-    let take = |training: &mut Value, key: &str| training.as_object_mut().unwrap().remove(key).unwrap().as_u64().unwrap();
+    let take =
+        |training: &mut Value, key: &str| training.as_object_mut().unwrap().remove(key).unwrap().as_u64().unwrap();
     let held_out_documents = take(&mut training, "held_out_documents") as usize;
     let held_out_bytes = take(&mut training, "held_out_bytes") as usize;
     let recipe = Recipe { training: serde_json::from_value(training).unwrap(), ..Default::default() };
@@ -70,7 +71,12 @@ fn steps_are_those_of_pytorch() {
         for wanted in expected["steps"].as_array().unwrap() {
             let step = trainer.step().unwrap();
             close(&format!("{name} loss of step {}", step.step), step.loss, wanted["loss"].as_f64().unwrap(), 1e-5);
-            close(&format!("{name} norm of step {}", step.step), step.grad_norm, wanted["grad_norm"].as_f64().unwrap(), 1e-4);
+            close(
+                &format!("{name} norm of step {}", step.step),
+                step.grad_norm,
+                wanted["grad_norm"].as_f64().unwrap(),
+                1e-4,
+            );
         }
         let evaluation = trainer.evaluate().unwrap();
         close("held-out nats", evaluation.nats_per_token, expected["nats_per_token"].as_f64().unwrap(), 1e-5);
@@ -116,8 +122,8 @@ fn gradients_are_finite_differences() {
             // The largest of each tensor: small ones drown in the rounding of the loss.
             let at = (0..gradient.len()).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).unwrap();
             let by = 2e-2;
-            let slope =
-                (loss_with(&mut trainer, tensor, at, by) - loss_with(&mut trainer, tensor, at, -by)) / (2.0 * f64::from(by));
+            let slope = (loss_with(&mut trainer, tensor, at, by) - loss_with(&mut trainer, tensor, at, -by))
+                / (2.0 * f64::from(by));
             let wanted = f64::from(gradient[at]);
             assert!((slope - wanted).abs() < 0.02 * wanted.abs() + 2e-4, "{name} {tensor}: {wanted} but slope {slope}");
         }
@@ -207,7 +213,10 @@ fn dropout_is_drawn_anew_each_step_and_the_same_again() {
 
 #[test]
 fn a_run_that_diverges_keeps_its_weights() {
-    let mut trainer = trainer("gpt2", json!({ "learning_rate": 9.0, "warmup_steps": 0, "max_steps": 1000, "max_grad_norm": 0.0, "weight_decay": 9.0 }));
+    let mut trainer = trainer(
+        "gpt2",
+        json!({ "learning_rate": 9.0, "warmup_steps": 0, "max_steps": 1000, "max_grad_norm": 0.0, "weight_decay": 9.0 }),
+    );
     let values = |trainer: &Trainer| -> Vec<Vec<f32>> {
         trainer.variables().iter().map(|(_, var)| var.flatten_all().unwrap().to_vec1().unwrap()).collect()
     };
@@ -228,7 +237,10 @@ fn a_run_that_diverges_keeps_its_weights() {
 
 #[test]
 fn training_ends_at_the_last_step_or_when_nothing_gets_better() {
-    let mut trainer = trainer("gpt2", json!({ "max_steps": 4, "eval_steps": 1, "early_stopping_patience": 1, "learning_rate": 1e-30, "min_learning_rate": 0 }));
+    let mut trainer = trainer(
+        "gpt2",
+        json!({ "max_steps": 4, "eval_steps": 1, "early_stopping_patience": 1, "learning_rate": 1e-30, "min_learning_rate": 0 }),
+    );
     assert_eq!(trainer.finished(), None);
     trainer.step().unwrap();
     trainer.evaluate().unwrap();

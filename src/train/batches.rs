@@ -56,7 +56,8 @@ impl Batches {
         if self.epoch.as_ref().is_none_or(|epoch| epoch.number != number) {
             self.epoch = None;
         }
-        let (tokens, ends, seed, rows) = (&self.tokens, &self.ends, self.seed, (self.tokens.len() / self.length).max(1));
+        let (tokens, ends, seed, rows) =
+            (&self.tokens, &self.ends, self.seed, (self.tokens.len() / self.length).max(1));
         self.epoch.get_or_insert_with(|| {
             let stream = |what: &str| Random::new(seed, &format!("epoch {number} {what}"));
             let mut ring = Vec::with_capacity(tokens.len());

@@ -179,7 +179,8 @@ impl<F: FnMut(&mut [f32]) + Send> InplaceOp1 for Change<F> {
     }
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let refused = |found: &str| candle_core::Error::Msg(format!("expected a contiguous f32 variable, found {found}"));
+        let refused =
+            |found: &str| candle_core::Error::Msg(format!("expected a contiguous f32 variable, found {found}"));
         let (start, end) = layout.contiguous_offsets().ok_or_else(|| refused("a strided one"))?;
         let CpuStorage::F32(values) = storage else { return Err(refused("another type")) };
         let mut change = self.0.lock().map_err(|_| refused("a lock that failed"))?;

@@ -83,11 +83,15 @@ impl Plan {
 /// Floats that one token leaves behind in a forward pass for the backward pass.
 fn activations(spec: &Spec, tensors: &[PlannedTensor]) -> u64 {
     // Each matrix leaves its output and, beside it, about as much in norms, rotations, activations and sums.
-    let outputs: u64 = tensors.iter().filter(|t| t.shape.len() == 2).map(|t| match t.shape[..] {
-        [rows, cols] if rows == spec.vocab_size => cols as u64,
-        [rows, cols] => rows.max(cols).min(rows + cols - spec.hidden_size.min(rows.min(cols))) as u64,
-        _ => 0,
-    }).sum();
+    let outputs: u64 = tensors
+        .iter()
+        .filter(|t| t.shape.len() == 2)
+        .map(|t| match t.shape[..] {
+            [rows, cols] if rows == spec.vocab_size => cols as u64,
+            [rows, cols] => rows.max(cols).min(rows + cols - spec.hidden_size.min(rows.min(cols))) as u64,
+            _ => 0,
+        })
+        .sum();
     // The logits, their softmax and their gradient.
     2 * outputs + 3 * spec.vocab_size as u64
 }
@@ -110,9 +114,8 @@ fn operations(spec: &Spec, tensors: &[PlannedTensor], length: usize) -> f64 {
 
 /// Refuses training options that cannot be.
 fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> {
-    let bad = |name: &str, expected: String, found: String| {
-        Err(Error::BadParameter { name: name.into(), expected, found })
-    };
+    let bad =
+        |name: &str, expected: String, found: String| Err(Error::BadParameter { name: name.into(), expected, found });
     for (name, value) in [
         ("max_steps", options.max_steps),
         ("batch_size", options.batch_size),

@@ -14,9 +14,9 @@ impl Random {
     /// The stream of this name (`split`, `epoch 3 rows`, `init lm_head.weight`) under `seed`.
     pub fn new(seed: u64, stream: &str) -> Self {
         // FNV-1a.
-        let name = stream.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-        });
+        let name = stream
+            .bytes()
+            .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
         Self { key: mix(seed.wrapping_add(GOLDEN)) ^ name }
     }
 

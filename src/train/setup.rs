@@ -30,7 +30,8 @@ impl Setup {
     /// # Errors
     /// [`Error::BadTokenizer`](crate::Error::BadTokenizer).
     pub fn new(recipe: Recipe, tokenizer: String) -> Result<Self> {
-        let mut setup = Self { config: recipe.model.clone(), recipe, tokenizer, bos_token_id: None, eos_token_id: None };
+        let mut setup =
+            Self { config: recipe.model.clone(), recipe, tokenizer, bos_token_id: None, eos_token_id: None };
         let text = setup.open_tokenizer()?;
         let end = text.encode(END_OF_TEXT, false)?;
         // One token, and a special one: else the text was merely spelled.

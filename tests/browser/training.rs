@@ -94,7 +94,9 @@ async fn a_pasted_text_becomes_a_model_that_writes() {
     let own =
         "return document.querySelector('#model').value.startsWith('own:') && document.body.dataset.state === 'ready'";
     page.wait_for("the model under Write", own, Value::Null).await;
+    // So small a model may well end its text at once.
     page.set("max_new_tokens", json!(20)).await;
+    page.set("min_new_tokens", json!(20)).await;
     page.write("Nora").await;
     assert!(page.generate().await.len() > "Nora".len() + 5);
     page.finish().await;

@@ -165,7 +165,8 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
         }
     }
     save(trainer, out)?;
-    progress.said(&json!({ "out": out }), &format!("{} has the model, and the checkpoint to go on from", out.display()));
+    progress
+        .said(&json!({ "out": out }), &format!("{} has the model, and the checkpoint to go on from", out.display()));
     Ok(())
 }
 
