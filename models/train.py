@@ -6,7 +6,7 @@
 
 `--prepare` has done all but the training: `run/` holds the tokenizer, the token ids of the documents, the held-out
 text, the configuration and the initial weights. This script draws the same batches and takes the same steps as
-src/train/ does (tests/fixtures/train_check.py holds one against the other), through the models of `transformers`.
+src/train/ does (tests/training.rs holds one against the other), through the models of `transformers`.
 Needs torch, transformers, safetensors and numpy.
 """
 
@@ -127,9 +127,9 @@ def learning_rate(s, step):
     """The rate of a step counted from 1: warm-up, then the schedule (src/train/schedule.rs)."""
     if step <= s["warmup_steps"]:
         return s["learning_rate"] * step / s["warmup_steps"]
-    least = s["min_learning_rate"] / s["learning_rate"]
+    least = s["min_learning_rate"] / s["learning_rate"] if s["learning_rate"] else 0.0
     if s["lr_scheduler_type"] == "warmup_stable_decay":
-        left = (s["max_steps"] - step) / s["decay_steps"]
+        left = (s["max_steps"] - step) / s["decay_steps"] if s["decay_steps"] else 1.0
         factor = least + (1 - least) * min(1.0, max(0.0, left))
     else:
         done = (step - s["warmup_steps"]) / max(1, s["max_steps"] - s["warmup_steps"])
@@ -179,13 +179,14 @@ def main():
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(a.run), attn_implementation="eager").to(device)
     optimizer = Optimizer(model, s, not a.float32)
     checkpoint, step = a.run / "pytorch_checkpoint.safetensors", 0
-    weights = load_file(a.run / "model.safetensors")
     if checkpoint.exists():
         saved = load_file(checkpoint)
         step = int(saved.pop("step"))
         for name, value in optimizer.state.items():
             value.copy_(saved.pop(name))
         weights = saved
+    else:
+        weights = load_file(a.run / "model.safetensors")
     missing = model.load_state_dict(weights, strict=False).missing_keys
     if missing not in ([], ["lm_head.weight"]):
         raise SystemExit(f"weights: expected every tensor of the model, missing {missing}")
@@ -198,10 +199,12 @@ def main():
 
     def save():
         state = {k: v.detach() for k, v in model.named_parameters()}
-        save_file({k: v.cpu().contiguous() for k, v in state.items()}, a.run / "model.safetensors", {"format": "pt"})
-        temporary = checkpoint.with_suffix(".part")
-        save_file(state | optimizer.state | {"step": torch.tensor(step)}, temporary)
-        temporary.rename(checkpoint)
+        whole = {k: v.cpu().contiguous() for k, v in state.items()}
+        for path, tensors in (a.run / "model.safetensors", whole), (
+            checkpoint, state | optimizer.state | {"step": torch.tensor(step)}
+        ):
+            save_file(tensors, path.with_suffix(".part"), {"format": "pt"})
+            path.with_suffix(".part").rename(path)
 
     rows = s["batch_size"]
     stop = min(a.stop_at or s["max_steps"], s["max_steps"])
@@ -213,7 +216,7 @@ def main():
             part_loss = run(x.to(device), y.to(device))
             (part_loss / s["gradient_accumulation_steps"]).backward()
             loss += part_loss.item() / s["gradient_accumulation_steps"]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"]).item()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"] or math.inf).item()
         step += 1
         optimizer.step(step, learning_rate(s, step))
         model.zero_grad(set_to_none=True)

@@ -53,10 +53,10 @@ pub enum Error {
     #[error("the text: expected {expected}, found {found}")]
     BadCorpus { expected: String, found: String },
 
-    /// Training has come to a loss or gradient that is not a number. The weights are those of the step before.
+    /// Training has come to a loss or gradient that is not a number. The best weights measured so far are kept.
     #[error(
-        "training diverged at step {step}: expected a finite loss, found {found}. The weights before it are kept; try a \
-         lower learning rate or a longer warm-up"
+        "training diverged at step {step}: expected a finite loss, found {found}. The best weights so far are \
+         kept; train again with a lower learning rate or a longer warm-up"
     )]
     Diverged { step: usize, found: String },
 

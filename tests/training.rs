@@ -2,7 +2,7 @@
 //! stopped, and folders that open again. The fixtures are made by `tests/fixtures/make_training.py`.
 
 use inkling::files::Files;
-use inkling::train::{Data, Finished, Recipe, Setup, Trainer};
+use inkling::train::{Data, Finished, Plan, Recipe, Setup, Trainer};
 use inkling::{Engine, Error};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -233,6 +233,65 @@ fn a_run_that_diverges_keeps_its_weights() {
         }
     }
     panic!("expected a rate of 9 to diverge");
+}
+
+#[test]
+fn the_recipes_of_the_shipped_models_can_be_planned() {
+    let models = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models");
+    for name in ["stories", "poems", "translator"] {
+        let text = std::fs::read_to_string(models.join(name).join("recipe.toml")).unwrap();
+        let recipe: Recipe = toml::from_str(&text).unwrap();
+        let mut config = recipe.model.clone();
+        config.insert("vocab_size".into(), json!(recipe.vocabulary.size));
+        let plan = Plan::new(&config, &recipe.training, 1_000_000).unwrap();
+        assert!((1_000_000..20_000_000).contains(&plan.parameters), "{name}: {}", plan.parameters);
+    }
+}
+
+#[test]
+fn what_a_model_to_train_on_from_says_is_used() {
+    let (recipe, _) = prepared("gpt2");
+    let setup = Setup::from_model(recipe, &mut Files::open(&folder("gpt2")).unwrap()).unwrap();
+    assert_eq!(setup.around(), (Some(0), Some(0)));
+}
+
+#[test]
+fn impossible_sizes_are_refused_with_the_numbers() {
+    let (recipe, _) = prepared("llama");
+    let plan = |key: &str, value: Value| {
+        let mut config = json("llama", "config.json").as_object().unwrap().clone();
+        config.insert(key.into(), value);
+        Plan::new(&config, &recipe.training, 1000).and_then(|plan| plan.check_memory(4 << 30))
+    };
+    assert!(plan("hidden_size", json!(24)).is_ok());
+    assert_eq!(plan("num_hidden_layers", json!(2_000_000_000)).unwrap_err().code(), "bad_config");
+    let error = plan("intermediate_size", json!(2_000_000_000)).unwrap_err();
+    assert_eq!(error.code(), "out_of_memory");
+    assert!(error.to_string().contains("4294967296"), "{error}");
+}
+
+#[test]
+fn hostile_checkpoints_are_refused() {
+    let saved = trainer("gpt2", json!({})).checkpoint(Value::Null).unwrap();
+    let length = u64::from_le_bytes(saved[..8].try_into().unwrap()) as usize;
+    let header = String::from_utf8(saved[8..8 + length].to_vec()).unwrap();
+    let resume = |from: &str, to: &str| {
+        assert_eq!(header.matches(from).count(), 1, "{from}");
+        let changed = header.replace(from, to);
+        let mut bytes = (changed.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(changed.as_bytes());
+        bytes.extend(&saved[8 + length..]);
+        Trainer::resume(&bytes).err().map(|error| error.code())
+    };
+    assert_eq!(resume(r#"\"batch_size\":3"#, r#"\"batch_size\":3"#), None);
+    for (from, to) in [
+        (r#"\"batch_size\":3"#, r#"\"batch_size\":0"#),
+        (r#"\"sequence_length\":10"#, r#"\"sequence_length\":0"#),
+        (r#"\"gradient_accumulation_steps\":2"#, r#"\"gradient_accumulation_steps\":9999999999999"#),
+        (r#"\"step\":0"#, r#"\"step\":77777"#),
+    ] {
+        assert!(matches!(resume(from, to), Some("bad_parameter" | "bad_file")), "{to}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 const REPORT_EVERY = 40;
 
 const WEIGHTS = 'model.safetensors';
+const GGUF = 'model.gguf';
 const WEIGHTS_INDEX = 'model.safetensors.index.json';
 const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
 
@@ -33,7 +34,7 @@ export async function collect(source, report) {
   const download = new Download(source.bytes, report);
   const address = new URL(source.url);
   // An address made from bytes has no folder and no name: it can only be the one file.
-  if (['blob:', 'data:'].includes(address.protocol)) return [await download.required(address, 'model.gguf')];
+  if (['blob:', 'data:'].includes(address.protocol)) return [await download.required(address, GGUF)];
   if (address.pathname.toLowerCase().endsWith('.gguf')) {
     const name = decodeName(address.pathname.slice(address.pathname.lastIndexOf('/') + 1));
     return [await download.required(address, name)];
@@ -45,10 +46,19 @@ export async function collect(source, report) {
   return probe(address, download);
 }
 
-/** Finds out which files a folder has, by the names every Hugging Face checkpoint uses. @param {URL} folder @param {Download} download */
+/**
+ * Finds out which files a folder has: those every Hugging Face checkpoint has, or `model.gguf`, which is how models ship
+ * with the page.
+ * @param {URL} folder @param {Download} download
+ */
 async function probe(folder, download) {
   const at = (/** @type {string} */ name) => new URL(name, folder);
-  const config = await download.required(at('config.json'), 'config.json');
+  const config = await download.optional(at('config.json'), 'config.json');
+  if (!config) {
+    const gguf = await download.optional(at(GGUF), GGUF);
+    if (gguf) return [gguf];
+    throw new SourceError('missing_file', `${folder.href}: expected config.json or ${GGUF}, found neither`);
+  }
 
   const weights = async () => {
     const whole = await download.optional(at(WEIGHTS), WEIGHTS);

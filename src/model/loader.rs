@@ -141,7 +141,7 @@ impl<'a> Loader<'a> {
 
     /// Bytes of weights read so far.
     pub fn weight_bytes(&self) -> u64 {
-        self.bytes_by_format.values().sum()
+        self.bytes_by_format.values().copied().fold(0, u64::saturating_add)
     }
 
     /// The format of most of the weights read so far.
@@ -177,8 +177,10 @@ impl<'a> Loader<'a> {
     }
 
     fn count(&mut self, shape: &[usize], format: Format, bytes: u64) {
-        self.parameters += shape.iter().fold(1u64, |all, &n| all.saturating_mul(n as u64));
-        *self.bytes_by_format.entry(format.name()).or_default() += bytes;
+        let values = shape.iter().fold(1u64, |all, &n| all.saturating_mul(n as u64));
+        self.parameters = self.parameters.saturating_add(values);
+        let known = self.bytes_by_format.entry(format.name()).or_default();
+        *known = known.saturating_add(bytes);
     }
 
     /// The bytes and format of a tensor that must have this shape.

@@ -124,7 +124,7 @@ pub fn load_trained(config: Option<&Fields>, weights: &mut Weights) -> Result<(B
 /// As [`load`].
 pub fn initial(config: &Fields, seed: u64) -> Result<(Box<dyn Decoder>, Variables)> {
     let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
-    let layers = config.count(&["n_layer", "num_hidden_layers"], Some(1))?;
+    let layers = layers(config)?;
     let range = config.positive(&["initializer_range"])?.unwrap_or(0.02);
     let mut loader = Loader::initial(Initial { seed, layers, range });
     let decoder = (architecture.load)(Some(config), &mut loader)?;
@@ -149,9 +149,21 @@ pub type Shapes = Vec<(String, Vec<usize>)>;
 /// As [`load`].
 pub fn outline(config: &Fields) -> Result<(Spec, Shapes)> {
     let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    layers(config)?;
     let mut loader = Loader::outline();
     let spec = (architecture.load)(Some(config), &mut loader)?.spec().clone();
     Ok((spec, loader.into_outline()))
+}
+
+/// The layers of a model that no file bounds.
+fn layers(config: &Fields) -> Result<usize> {
+    const MOST: usize = 1024;
+    let layers = config.count(&["n_layer", "num_hidden_layers"], Some(12))?;
+    if layers <= MOST {
+        return Ok(layers);
+    }
+    let (field, found) = ("num_hidden_layers".into(), layers.to_string());
+    Err(Error::BadConfig { field, expected: format!("at most {MOST}"), found })
 }
 
 fn described(config: Option<&Fields>, weights: &Weights) -> Result<&'static Architecture> {

@@ -51,7 +51,7 @@ pub struct Initial {
 const RESIDUAL: [&str; 3] = ["o_proj.weight", "down_proj.weight", "c_proj.weight"];
 
 impl Initial {
-    /// The values of the tensor `name` (as in Hugging Face's files, without what precedes the layers).
+    /// The values of the tensor `name` (as in Hugging Face's files).
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let len = shape.iter().product();
         if shape.len() == 1 {

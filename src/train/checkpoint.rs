@@ -128,6 +128,9 @@ impl Trainer {
             bos_token_id: rest.bos_token_id,
             eos_token_id: rest.eos_token_id,
         };
+        if rest.step > setup.recipe.training.max_steps {
+            return Err(damaged(&format!("step {} of {}", rest.step, setup.recipe.training.max_steps)));
+        }
         // The header may say anything: only a model whose weights and moments are all there is made.
         let (spec, _) = model::outline(&Fields::new(setup.config.clone()))?;
         if spec.parameters.saturating_mul(8) > bytes.len() as u64 {

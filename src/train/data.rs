@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// A corpus as tokens. Every document begins with the token that ends a text, where the tokenizer has one: a model then
-/// learns to begin after it, and to write it where a text is over.
+/// A corpus as tokens. Every document begins with the token that begins a text, and ends with the one that ends it where
+/// that is another: a model then learns to begin after the one, and to write the other where a text is over.
 #[derive(Clone, Default)]
 pub struct Data {
     /// The training documents, end to end.
@@ -17,21 +17,23 @@ pub struct Data {
 }
 
 impl Data {
-    /// The tokens of these documents as `encode` gives them; `first` is the token each begins with.
+    /// The tokens of these documents as `encode` gives them; `around` are the tokens that a text begins and ends with.
     ///
     /// # Errors
     /// [`Error::BadCorpus`] when nothing is left to train on, or to measure with.
     pub fn new(
         encode: impl Fn(&str) -> Result<Vec<u32>>,
-        first: Option<u32>,
+        around: (Option<u32>, Option<u32>),
         documents: &[String],
         held_out: &[String],
     ) -> Result<Self> {
         let encode = |document: &str| -> Result<Vec<u32>> {
             let mut ids = encode(document)?;
+            let (first, last) = around;
             if let Some(first) = first {
                 ids.insert(0, first);
             }
+            ids.extend(last.filter(|_| last != first));
             Ok(ids)
         };
         let mut data = Self::default();
@@ -43,13 +45,18 @@ impl Data {
             data.held_out.push(encode(document)?);
             data.held_out_bytes += document.len();
         }
-        let scored = data.held_out.iter().any(|ids| ids.len() > 1);
-        if data.tokens.len() < 2 || !scored {
-            return Err(Error::BadCorpus {
-                expected: "at least two tokens to train on and two held out".into(),
-                found: format!("{} and {}", data.tokens.len(), data.held_out.iter().map(Vec::len).sum::<usize>()),
-            });
-        }
+        data.check()?;
         Ok(data)
+    }
+
+    /// Refuses a corpus that cannot be trained on, or not measured with.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.tokens.len() >= 2 && self.held_out.iter().any(|ids| ids.len() > 1) {
+            return Ok(());
+        }
+        Err(Error::BadCorpus {
+            expected: "at least two tokens to train on and two held out".into(),
+            found: format!("{} and {}", self.tokens.len(), self.held_out.iter().map(Vec::len).sum::<usize>()),
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! A trained model as the files of an ordinary Hugging Face folder.
 
 use super::trainer::Trainer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::Format;
 use crate::weights::{Planned, write_safetensors};
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ impl Trainer {
         let named = self.variables.iter().zip(values);
         let tensors = named.map(|((name, var), values)| (name.to_string(), var.dims(), values.as_slice()));
         let mut config = self.setup.config.clone();
+        config.remove("torch_dtype");
         config.insert("dtype".into(), "float32".into());
         let special = |id: Option<u32>| id.and_then(|id| self.tokenizer().token(id)).map_or(Value::Null, Value::from);
         let unknown = serde_json::from_str::<Value>(&self.setup.tokenizer).ok();
@@ -66,7 +67,12 @@ pub(super) fn safetensors<'a>(
         planned.push(Planned { name, shape: shape.to_vec(), format: Format::F32 });
         values.push(tensor);
     }
+    let bytes: usize = values.iter().map(|tensor| size_of_val(*tensor)).sum();
+    let header: usize = metadata.iter().map(|(_, value)| 2 * value.len()).sum::<usize>() + 256 * planned.len();
     let mut file = Vec::new();
+    let needed = bytes + header;
+    file.try_reserve_exact(needed)
+        .map_err(|_| Error::OutOfMemory { what: "saving the weights".into(), needed: needed as u64 })?;
     write_safetensors(&mut file, metadata, &planned, |i| Ok(bytemuck::cast_slice(values[i]).to_vec()))?;
     Ok(file)
 }

@@ -158,9 +158,7 @@ fn orthogonalize(mut g: Vec<f32>, rows: usize, cols: usize) -> Result<Vec<f32>> 
 pub fn norm(gradients: &[Tensor]) -> Result<f64> {
     let mut total = 0f64;
     for gradient in gradients {
-        total += with_values(gradient, |values| {
-            Ok(values.chunks(1024).map(|part| f64::from(part.iter().map(|v| v * v).sum::<f32>())).sum::<f64>())
-        })?;
+        total += with_values(gradient, |values| Ok(values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()))?;
     }
     Ok(total.sqrt())
 }

@@ -6,6 +6,9 @@ use crate::model::{self, Fields, Spec};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// No run needs more tokens in a step, nor more steps.
+const MOST_TOKENS: usize = 1 << 28;
+
 /// A tensor of the model to be.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedTensor {
@@ -27,9 +30,6 @@ pub struct Plan {
     pub tokens_per_step: u64,
     pub steps: u64,
     pub epochs: f64,
-    /// Floating-point operations in a step, forward and backward.
-    #[serde(skip)]
-    pub operations_per_step: f64,
 }
 
 impl Plan {
@@ -52,8 +52,7 @@ impl Plan {
         let tokens_per_step = pass_tokens.saturating_mul(options.gradient_accumulation_steps as u64);
         let tokens = tokens as u64;
         Ok(Self {
-            memory_bytes: memory(&spec, &tensors, options, pass_tokens),
-            operations_per_step: operations(&spec, &tensors, options.sequence_length) * tokens_per_step as f64,
+            memory_bytes: memory(&spec, &tensors, options, pass_tokens, tokens),
             parameters: spec.parameters,
             tensors,
             tokens,
@@ -83,37 +82,29 @@ impl Plan {
 /// Floats that one token leaves behind in a forward pass for the backward pass.
 fn activations(spec: &Spec, tensors: &[PlannedTensor]) -> u64 {
     // Each matrix leaves its output and, beside it, about as much in norms, rotations, activations and sums.
-    let outputs: u64 = tensors
-        .iter()
-        .filter(|t| t.shape.len() == 2)
-        .map(|t| match t.shape[..] {
-            [rows, cols] if rows == spec.vocab_size => cols as u64,
-            [rows, cols] => rows.max(cols).min(rows + cols - spec.hidden_size.min(rows.min(cols))) as u64,
-            _ => 0,
-        })
-        .sum();
+    let output = |t: &PlannedTensor| match t.shape[..] {
+        [rows, cols] if rows == spec.vocab_size => cols as u64,
+        [rows, cols] => rows.max(cols) as u64,
+        _ => 0,
+    };
+    let outputs = tensors.iter().map(output).fold(0u64, u64::saturating_add);
     // The logits, their softmax and their gradient.
-    2 * outputs + 3 * spec.vocab_size as u64
+    outputs.saturating_mul(2).saturating_add(3 * spec.vocab_size as u64)
 }
 
-fn memory(spec: &Spec, tensors: &[PlannedTensor], options: &TrainingOptions, pass_tokens: u64) -> u64 {
-    // Weights, their gradients (twice while they are summed), the best weights so far, and the moments.
-    let copies = if options.optim == Optim::Muon { 5 } else { 6 };
-    let kept = spec.parameters.saturating_mul(copies);
+fn memory(spec: &Spec, tensors: &[PlannedTensor], options: &TrainingOptions, pass_tokens: u64, tokens: u64) -> u64 {
+    // Weights, the best ones so far, and the moments; a checkpoint holds them once more beside a copy of the weights.
+    let kept = if options.optim == Optim::Muon { 3 } else { 4 };
+    let saving = spec.parameters.saturating_mul(2 * kept + 1);
+    // Gradients, twice while they are summed.
     let passing = activations(spec, tensors).saturating_mul(pass_tokens).saturating_mul(3) / 2;
-    kept.saturating_add(passing).saturating_mul(4)
-}
-
-/// Floating-point operations for one token, forward and backward (Kaplan et al. 2020).
-fn operations(spec: &Spec, tensors: &[PlannedTensor], length: usize) -> f64 {
-    let looked_up = |t: &&PlannedTensor| t.name.ends_with("wpe.weight");
-    let matrices: u64 = tensors.iter().filter(|t| t.shape.len() == 2 && !looked_up(t)).map(|t| t.parameters).sum();
-    let attention = spec.layers * spec.heads * spec.head_dim * length;
-    6.0 * matrices as f64 + 6.0 * attention as f64
+    let stepping = spec.parameters.saturating_mul(kept + 2).saturating_add(passing);
+    // Token ids, in the order of the text and in that of the epoch, and a copy of them in a checkpoint.
+    saving.max(stepping).saturating_add(tokens.saturating_mul(4)).saturating_mul(4)
 }
 
 /// Refuses training options that cannot be.
-fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> {
+pub(super) fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> {
     let bad =
         |name: &str, expected: String, found: String| Err(Error::BadParameter { name: name.into(), expected, found });
     for (name, value) in [
@@ -126,6 +117,14 @@ fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> 
         if value == 0 {
             return bad(name, "at least 1".into(), "0".into());
         }
+    }
+    let tokens = [options.batch_size, options.gradient_accumulation_steps, options.sequence_length];
+    if tokens.iter().fold(1usize, |all, &n| all.saturating_mul(n)) > MOST_TOKENS || options.max_steps > MOST_TOKENS {
+        return bad(
+            "batch_size",
+            format!("at most {MOST_TOKENS} tokens a step, and as many steps"),
+            format!("{tokens:?}"),
+        );
     }
     if options.sequence_length > spec.context_length {
         let expected = format!("at most the model's context of {}", spec.context_length);

@@ -49,6 +49,10 @@ impl Setup {
             Some("llama") => Some("LlamaForCausalLM"),
             _ => None,
         };
+        // What transformers would add by itself, and this trainer does not do.
+        if model_type == Some("gpt2") {
+            setup.config.entry("attn_pdrop").or_insert(json!(0.0));
+        }
         if let Some(class) = class {
             setup.config.insert("architectures".into(), json!([class]));
         }
@@ -66,20 +70,29 @@ impl Setup {
                 return Err(files.missing(format!("{name} of a model to train on from")));
             }
         }
-        let config: Map<String, Value> = files.read_json("config.json", SMALL_FILE)?;
+        let mut config: Map<String, Value> = files.read_json("config.json", SMALL_FILE)?;
         let bytes = files.read_all("tokenizer.json", LARGEST_TOKENIZER)?;
         let tokenizer = String::from_utf8(bytes).map_err(|error| Error::BadTokenizer {
             expected: "tokenizer.json in UTF-8".into(),
             found: error.to_string(),
         })?;
+        // Published models name a dropout of attention weights, which this trainer does not do.
+        if config.contains_key("attn_pdrop") {
+            config.insert("attn_pdrop".into(), json!(0.0));
+        }
         recipe.model = config.clone();
         let id = |name: &str| {
             let value = config.get(name)?;
             // A model may have several ends.
-            value.as_u64().or(value.as_array()?.first()?.as_u64()).and_then(|id| u32::try_from(id).ok())
+            value.as_u64().or_else(|| value.as_array()?.first()?.as_u64()).and_then(|id| u32::try_from(id).ok())
         };
         let (bos_token_id, eos_token_id) = (id("bos_token_id").or(id("eos_token_id")), id("eos_token_id"));
         Ok(Self { recipe, bos_token_id, eos_token_id, config, tokenizer })
+    }
+
+    /// The tokens that a text begins and ends with.
+    pub fn around(&self) -> (Option<u32>, Option<u32>) {
+        (self.bos_token_id, self.eos_token_id)
     }
 
     /// The tokenizer, loaded.

@@ -4,6 +4,7 @@
 use super::batches::Batches;
 use super::data::Data;
 use super::optimizer::{self, Optimizer};
+use super::plan;
 use super::schedule::learning_rate;
 use super::setup::Setup;
 use crate::engine::Engine;
@@ -105,6 +106,8 @@ impl Trainer {
     /// A run over a model that is there already.
     pub(super) fn of(setup: Setup, data: Data, decoder: Box<dyn Decoder>, variables: Variables) -> Result<Self> {
         let options = &setup.recipe.training;
+        plan::check(&Fields::new(setup.config.clone()), decoder.spec(), options)?;
+        data.check()?;
         let reading = model::reading(&Fields::new(setup.config.clone()), &variables)?;
         let tokenizer = setup.open_tokenizer()?;
         let mut defaults = GenerationConfig::default();
@@ -235,13 +238,16 @@ impl Trainer {
     }
 
     /// Measures the model on the held-out text, each document from a fresh context, and keeps the weights when they are
-    /// the best so far. Of a long text only the first 65,536 tokens are read.
+    /// the best so far. Of a long text only the first 65,536 tokens are read, and their bytes are taken to be their share.
     ///
     /// # Errors
-    /// Those of the forward pass.
+    /// [`Error::Diverged`] when the loss is not a number, and those of the forward pass.
     pub fn evaluate(&mut self) -> Result<Evaluation> {
         let (nats, tokens, bytes) = self.held_out_loss()?;
         let nats_per_token = nats / tokens as f64;
+        if !nats_per_token.is_finite() {
+            return Err(Error::Diverged { step: self.step, found: format!("held-out loss {nats_per_token}") });
+        }
         let best = self.curve.held_out.iter().all(|before| nats_per_token < before.nats_per_token);
         let bits_per_byte = nats / bytes / std::f64::consts::LN_2;
         let evaluation = Evaluation { step: self.step, nats_per_token, bits_per_byte, best };

@@ -34,6 +34,8 @@ pub struct Training {
     vocabulary: Option<Vocabulary>,
     replay: Option<Replay>,
     trainer: Option<Trainer>,
+    /// Memory that was planned for the trainer: free again once it is dropped.
+    planned: u64,
     notes: Notes,
 }
 
@@ -103,14 +105,14 @@ impl Training {
 
     /// Makes the model, with its first values; returns the plan.
     pub fn build(&mut self, model: JsValue, training: JsValue) -> Result<JsValue, JsValue> {
-        self.trainer = None;
         let (setup, tokens) = self.set_up(model, training)?;
         let (plan, report) = planned(&setup, tokens)?;
-        plan.check_memory(available()).map_err(thrown)?;
+        plan.check_memory(available() + self.planned).map_err(thrown)?;
+        (self.trainer, self.planned) = (None, plan.memory_bytes);
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
         let vocabulary = self.vocabulary.as_ref().ok_or_else(|| early("trainVocabulary"))?;
         let encode = |text: &str| vocabulary.encode(text);
-        let data = Data::new(encode, setup.bos_token_id, &corpus.documents, &corpus.held_out).map_err(thrown)?;
+        let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
         self.recipe = setup.recipe.clone();
         self.trainer = Some(Trainer::new(setup, data).map_err(thrown)?);
         to_js(&report)
@@ -119,16 +121,16 @@ impl Training {
     /// Trains on from a model: `files` are those of a Hugging Face folder, `{name, blob}` each.
     #[wasm_bindgen(js_name = buildFrom)]
     pub fn build_from(&mut self, files: Array, training: JsValue) -> Result<JsValue, JsValue> {
-        self.trainer = None;
         let mut files = files_of(files)?;
         let recipe = Recipe { training: options("training", training)?, ..self.recipe.clone() };
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
         let setup = Setup::from_model(recipe, &mut files).map_err(thrown)?;
         let tokenizer = setup.open_tokenizer().map_err(thrown)?;
         let encode = |text: &str| tokenizer.encode_plain(text);
-        let data = Data::new(encode, setup.bos_token_id, &corpus.documents, &corpus.held_out).map_err(thrown)?;
+        let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
         let (plan, report) = planned(&setup, data.tokens.len())?;
-        plan.check_memory(available()).map_err(thrown)?;
+        plan.check_memory(available() + self.planned).map_err(thrown)?;
+        (self.trainer, self.planned) = (None, plan.memory_bytes);
         self.recipe = setup.recipe.clone();
         self.notes.vocabulary = None;
         self.trainer = Some(Trainer::from_model(setup, data, files).map_err(thrown)?);
@@ -140,7 +142,7 @@ impl Training {
         let trainer = self.running()?;
         let step = trainer.step().map_err(thrown)?;
         let tokens = trainer.tokens_per_step();
-        let epoch = (step.step * tokens) as f64 / trainer.tokens_per_epoch().max(1) as f64;
+        let epoch = step.step as f64 * tokens as f64 / trainer.tokens_per_epoch().max(1) as f64;
         let mut report = json!(step);
         report["maxSteps"] = json!(trainer.setup().recipe.training.max_steps);
         report["tokens"] = json!(tokens);

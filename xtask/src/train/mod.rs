@@ -21,8 +21,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 #[derive(clap::Args)]
 pub struct Args {
     /// The recipe, a TOML file such as models/stories/recipe.toml
-    #[arg(long)]
-    recipe: PathBuf,
+    #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
+    recipe: Option<PathBuf>,
     /// The text to train on; may be given several times
     #[arg(long, required_unless_present = "resume")]
     corpus: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long)]
     column: Option<String>,
     /// The folder to write the model to [default: target/train/ and the name of the recipe's folder]
-    #[arg(long)]
+    #[arg(long, required_unless_present = "recipe")]
     out: Option<PathBuf>,
     /// Take only this many of the recipe's steps
     #[arg(long)]
@@ -50,16 +50,22 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let text = std::fs::read_to_string(&args.recipe).with_context(|| format!("reading {}", args.recipe.display()))?;
-    let recipe: Recipe = toml::from_str(&text).with_context(|| format!("in {}", args.recipe.display()))?;
-    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.recipe));
+    let out = args.out.clone().or(args.recipe.as_deref().map(default_folder)).unwrap_or_default();
     std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
     let progress = Progress::new(args.json);
-    let mut trainer = if args.resume { resume(&out)? } else { begin(&args, recipe, &out, &progress)? };
+    let mut trainer = match &args.recipe {
+        Some(path) => begin(&args, read_recipe(path)?, &out, &progress)?,
+        None => resume(&out)?,
+    };
     if args.prepare {
         return Ok(());
     }
     train(&mut trainer, &args, &out, progress)
+}
+
+fn read_recipe(path: &Path) -> Result<Recipe> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
 fn default_folder(recipe: &Path) -> PathBuf {
@@ -83,14 +89,14 @@ fn begin(args: &Args, recipe: Recipe, out: &Path, progress: &Progress) -> Result
         None => {
             let vocabulary = Vocabulary::train(documents.iter().map(String::as_str), &recipe.vocabulary)?;
             let setup = Setup::new(recipe, vocabulary.tokenizer_json().to_string())?;
-            let data = Data::new(|text| vocabulary.encode(text), setup.bos_token_id, documents, held_out)?;
+            let data = Data::new(|text| vocabulary.encode(text), setup.around(), documents, held_out)?;
             (setup, data, None)
         }
         Some(path) => {
             let mut files = Files::open(path)?;
             let setup = Setup::from_model(recipe, &mut files)?;
             let tokenizer = setup.open_tokenizer()?;
-            let data = Data::new(|text| tokenizer.encode_plain(text), setup.bos_token_id, documents, held_out)?;
+            let data = Data::new(|text| tokenizer.encode_plain(text), setup.around(), documents, held_out)?;
             (setup, data, Some(files))
         }
     };
@@ -135,7 +141,9 @@ fn available_memory() -> u64 {
 fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress) -> Result<()> {
     let options = trainer.setup().recipe.training.clone();
     let last = args.steps.map_or(options.max_steps, |steps| steps.min(options.max_steps));
-    ensure!(trainer.steps_taken() < last, "the checkpoint has taken {} of {last} steps already", trainer.steps_taken());
+    let taken = trainer.steps_taken();
+    ensure!(taken < last, "the checkpoint has taken {taken} of {last} steps already: there is nothing left to do");
+    keep_previous(args, &out.join(CHECKPOINT))?;
     if trainer.curve().held_out.is_empty() {
         progress.evaluation(&trainer.evaluate()?);
     }
@@ -145,19 +153,19 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
         let began = Instant::now();
         match trainer.step() {
             Ok(step) => progress.step(&step, began.elapsed()),
-            Err(error) => {
-                // Nothing is lost: the weights are those of the step before.
-                save(trainer, out)?;
-                bail!("{error} ({} has the run as it was)", out.display());
-            }
+            // Weights that lead to no number are not worth saving.
+            Err(error) => bail!("{error} ({} has them, and the last good checkpoint)", out.display()),
         }
         if trainer.evaluation_due() || trainer.steps_taken() == last {
             progress.evaluation(&trainer.evaluate()?);
             let sample = trainer.sample(&options.sample_prompt, 60, trainer.steps_taken() as u64)?;
             progress.sample(&format!("{}{sample}", options.sample_prompt));
         }
-        if trainer.finished().is_some() || saved.elapsed() > CHECKPOINT_EVERY {
-            save(trainer, out)?;
+        if saved.elapsed() > CHECKPOINT_EVERY {
+            // A full disk may be empty again the next time.
+            if let Err(error) = save(trainer, out) {
+                eprintln!("the checkpoint was not written: {error:#}");
+            }
             saved = Instant::now();
         }
         if trainer.finished().is_some() {
@@ -168,6 +176,16 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
     progress
         .said(&json!({ "out": out }), &format!("{} has the model, and the checkpoint to go on from", out.display()));
     Ok(())
+}
+
+/// A new run in the folder of an earlier one leaves that one's checkpoint under another name.
+fn keep_previous(args: &Args, checkpoint: &Path) -> Result<()> {
+    if args.resume || !checkpoint.exists() {
+        return Ok(());
+    }
+    let kept = checkpoint.with_file_name(format!("previous.{CHECKPOINT}"));
+    eprintln!("{} is an earlier run's; it is kept as {}", checkpoint.display(), kept.display());
+    std::fs::rename(checkpoint, &kept).with_context(|| format!("renaming {}", checkpoint.display()))
 }
 
 /// The model's folder and the checkpoint; each file is whole before it takes the place of the one before.
