@@ -2,7 +2,7 @@
  * inkling: a language model inside the page.
  *
  *     import { load } from './inkling.js';
- *     const model = await load({ url: 'models/stories/' });
+ *     const model = await load({ url: 'models/stories/model.gguf' });
  *     for await (const event of model.generate('Once upon a time', { max_new_tokens: 64 })) {
  *       document.body.append(event.text);
  *     }
