@@ -253,7 +253,7 @@ fn embedding(site: &str) -> String {
 <p id="out"></p>
 <script type="module">
   import {{ load }} from '{site}inkling.js';
-  const model = await load({{ url: '{site}models/stories/' }});
+  const model = await load({{ url: '{site}models/stories/model.gguf' }});
   for await (const e of model.generate('Once upon a time', {{ max_new_tokens: 30, do_sample: false }}))
     document.querySelector('#out').textContent += e.text;
   document.body.dataset.state = 'ready';
