@@ -186,24 +186,25 @@ impl Files {
     }
 }
 
+/// What a model's folder may have beside its weights and its configuration.
+pub(crate) const COMPANIONS: [&str; 10] = [
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
+];
+
 /// Whether a file of this name in a model's folder is worth opening.
 #[cfg(not(target_arch = "wasm32"))]
 fn is_needed(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
-        "config.json",
-        "generation_config.json",
-        "model.safetensors.index.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.json",
-        "merges.txt",
-        "tokenizer.model",
-        "chat_template.jinja",
-        "chat_template.json",
-    ];
-    NAMES.contains(&name) || name.ends_with(".safetensors") || name.ends_with(".gguf")
+    let own = matches!(name, "config.json" | "model.safetensors.index.json");
+    own || COMPANIONS.contains(&name) || name.ends_with(".safetensors") || name.ends_with(".gguf")
 }
 
 /// The longest folder that both begin with. Folders end with a slash; the root is empty.

@@ -7,7 +7,7 @@ mod tensors;
 pub use formats::file_type;
 
 use crate::error::{Error, Result};
-use crate::files::Files;
+use crate::files::{COMPANIONS, Files};
 use crate::kernels::Format;
 use crate::model::conversion::GgufForm;
 use crate::model::{Architecture, Fields, Loader, architecture};
@@ -23,20 +23,6 @@ use tensors::{Plan, Side};
 const SMALL_FILE: u64 = 1 << 20;
 /// No tokenizer file is larger.
 const TOKENIZER_FILE: u64 = 256 << 20;
-
-/// What a folder has beside its weights that goes over as it is.
-const KEPT: [&str; 10] = [
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-    "chat_template.jinja",
-    "chat_template.json",
-];
 
 /// A model that is about to be written as other files.
 pub struct Source {
@@ -146,7 +132,7 @@ impl Source {
         config.insert("dtype".into(), dtype.into());
         let mut texts: Vec<(&str, Vec<u8>)> = Vec::new();
         if self.side == Side::Hub {
-            for name in KEPT.into_iter().filter(|name| self.files.contains(name)).collect::<Vec<_>>() {
+            for name in COMPANIONS.into_iter().filter(|name| self.files.contains(name)).collect::<Vec<_>>() {
                 texts.push((name, self.files.read_all(name, TOKENIZER_FILE)?));
             }
         } else {

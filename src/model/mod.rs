@@ -123,7 +123,7 @@ pub fn load_trained(config: Option<&Fields>, weights: &mut Weights) -> Result<(B
 /// # Errors
 /// As [`load`].
 pub fn initial(config: &Fields, seed: u64) -> Result<(Box<dyn Decoder>, Variables)> {
-    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    let architecture = configured(config)?;
     let layers = layers(config)?;
     let range = config.positive(&["initializer_range"])?.unwrap_or(0.02);
     let mut loader = Loader::initial(Initial { seed, layers, range });
@@ -136,7 +136,7 @@ pub fn initial(config: &Fields, seed: u64) -> Result<(Box<dyn Decoder>, Variable
 /// # Errors
 /// As [`load`].
 pub fn reading(config: &Fields, variables: &Variables) -> Result<Box<dyn Decoder>> {
-    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    let architecture = configured(config)?;
     (architecture.load)(Some(config), &mut Loader::shared(variables))
 }
 
@@ -148,7 +148,7 @@ pub type Shapes = Vec<(String, Vec<usize>)>;
 /// # Errors
 /// As [`load`].
 pub fn outline(config: &Fields) -> Result<(Spec, Shapes)> {
-    let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
+    let architecture = configured(config)?;
     layers(config)?;
     let mut loader = Loader::outline();
     let spec = (architecture.load)(Some(config), &mut loader)?.spec().clone();
@@ -166,9 +166,13 @@ fn layers(config: &Fields) -> Result<usize> {
     Err(Error::BadConfig { field, expected: format!("at most {MOST}"), found })
 }
 
+fn configured(config: &Fields) -> Result<&'static Architecture> {
+    architecture(config.str(&["model_type"])?.unwrap_or_default())
+}
+
 fn described(config: Option<&Fields>, weights: &Weights) -> Result<&'static Architecture> {
     match config {
-        Some(config) => architecture(config.str(&["model_type"])?.unwrap_or_default()),
+        Some(config) => configured(config),
         None => architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default()),
     }
 }

@@ -132,7 +132,7 @@ fn orthogonalize(mut g: Vec<f32>, rows: usize, cols: usize) -> Result<Vec<f32>> 
     const A: f32 = 3.4445;
     const B: f32 = -4.7750;
     const C: f32 = 2.0315;
-    let norm = g.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt() as f32 + 1e-7;
+    let norm = squares(&g).sqrt() as f32 + 1e-7;
     g.iter_mut().for_each(|v| *v /= norm);
     // The smaller Gram matrix is that of the wide form.
     let tall = rows > cols;
@@ -158,9 +158,14 @@ fn orthogonalize(mut g: Vec<f32>, rows: usize, cols: usize) -> Result<Vec<f32>> 
 pub fn norm(gradients: &[Tensor]) -> Result<f64> {
     let mut total = 0f64;
     for gradient in gradients {
-        total += with_values(gradient, |values| Ok(values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()))?;
+        total += with_values(gradient, |values| Ok(squares(values)))?;
     }
     Ok(total.sqrt())
+}
+
+/// The sum of the squares, in f64.
+fn squares(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum()
 }
 
 /// Changes a variable's values in place.

@@ -106,9 +106,10 @@ impl Trainer {
     /// A run over a model that is there already.
     pub(super) fn of(setup: Setup, data: Data, decoder: Box<dyn Decoder>, variables: Variables) -> Result<Self> {
         let options = &setup.recipe.training;
-        plan::check(&Fields::new(setup.config.clone()), decoder.spec(), options)?;
+        let fields = Fields::new(setup.config.clone());
+        plan::check(&fields, decoder.spec(), options)?;
         data.check()?;
-        let reading = model::reading(&Fields::new(setup.config.clone()), &variables)?;
+        let reading = model::reading(&fields, &variables)?;
         let tokenizer = setup.open_tokenizer()?;
         let mut defaults = GenerationConfig::default();
         defaults.eos_token_id.extend(setup.eos_token_id);
