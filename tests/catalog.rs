@@ -12,7 +12,10 @@ fn the_catalogue_says_what_is_there() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let catalog: Value = serde_json::from_slice(&std::fs::read(folder.join("catalog.json")).unwrap()).unwrap();
     let models = catalog["models"].as_array().unwrap();
-    assert_eq!(models.iter().filter(|model| model["default"] == json!(true)).count(), 1, "one default");
+    for language in ["en", "zh"] {
+        let begins = |model: &&Value| model["default_for"].as_array().is_some_and(|all| all.contains(&json!(language)));
+        assert_eq!(models.iter().filter(begins).count(), 1, "one model to begin with in {language}");
+    }
     for model in models {
         let place = folder.join(model["path"].as_str().unwrap());
         let files = model["files"].as_array().unwrap();
@@ -23,7 +26,20 @@ fn the_catalogue_says_what_is_there() {
         }
         let mut engine = Engine::open(Files::open(&place).unwrap()).unwrap();
         assert_eq!(engine.spec().parameters, model["parameters"].as_u64().unwrap());
-        let prompt = engine.encode_prompt("Once upon a time").unwrap();
+        for note in ["data", "unknown"].map(|name| &model[name]).into_iter().filter(|note| !note.is_null()) {
+            assert!(note["en"].is_string() && note["zh"].is_string(), "{note} in every language");
+        }
+        for link in model["data"]["links"].as_array().into_iter().flatten() {
+            assert!(link.as_str().is_some_and(|link| link.starts_with("https://")), "an address: {link}");
+        }
+        let prompts: Vec<&str> = model["prompts"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
+        for text in &prompts {
+            let pieces = engine.tokenizer().encode_with_offsets(text).unwrap();
+            let unknown = pieces.iter().any(|piece| engine.tokenizer().is_unknown(*piece, text));
+            let told: usize = pieces.iter().map(|piece| piece.end - piece.start).sum();
+            assert!(!unknown && told >= text.len(), "{} knows all of {text:?}", model["id"]);
+        }
+        let prompt = engine.encode_prompt(prompts[0]).unwrap();
         let written = common::generate(&mut engine, &prompt, &json!({ "max_new_tokens": 8 })).unwrap();
         assert!(!written[0].text.trim().is_empty());
     }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{assert_close, config, fixture, generate, ids, numbers, open, shared};
+use common::{assert_close, config, fixture, generate, ids, numbers, open, rounding, shared};
 use inkling::Engine;
 use inkling::files::Files;
 use inkling::generate::{Event, Generation};
@@ -26,14 +26,15 @@ fn every_model(check: impl Fn(&str, &Value)) {
 fn logits_are_those_of_transformers() {
     every_model(|name, expected| {
         let mut engine = open(name);
+        let rounding = rounding(&engine.spec().quantization);
         for prompt in expected["prompts"].as_array().unwrap() {
             let tokens = ids(&prompt["ids"]);
             let what = format!("{name}, {} tokens", tokens.len());
-            assert_close(&engine.logits(&tokens).unwrap(), &numbers(&prompt["logits"]), 5e-5, &what);
+            assert_close(&engine.logits(&tokens).unwrap(), &numbers(&prompt["logits"]), 5e-5 + rounding, &what);
             if let Some(all) = prompt["all_logits"].as_array() {
                 let rows = engine.all_logits(&tokens).unwrap();
                 assert_eq!(rows.len(), all.len());
-                rows.iter().zip(all).for_each(|(row, all)| assert_close(row, &numbers(all), 1e-4, &what));
+                rows.iter().zip(all).for_each(|(row, all)| assert_close(row, &numbers(all), 1e-4 + rounding, &what));
             }
         }
     });

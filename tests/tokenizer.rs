@@ -11,7 +11,7 @@ use gguf::{Gguf, small_sentencepiece};
 use inkling::files::Files;
 use inkling::text::Tokenizer;
 use inkling::weights::Weights;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
@@ -339,6 +339,43 @@ fn sentencepiece_joins_the_best_pair_first() {
     // Without a key, beginning and end are tokens 1 and 2, and the beginning is added.
     assert_eq!(tokenizer.encode("a", true).unwrap(), [1, 4]);
     assert_eq!(tokenizer.eos_token_id(), Some(2));
+}
+
+/// What of `text` a tokenizer calls unknown.
+fn unknown_in<'t>(tokenizer: &Tokenizer, text: &'t str) -> Vec<&'t str> {
+    let pieces = tokenizer.encode_with_offsets(text).unwrap();
+    let mut found: Vec<_> = pieces.into_iter().filter(|piece| tokenizer.is_unknown(*piece, text)).collect();
+    // The bytes of one character may be a token each.
+    found.dedup_by_key(|piece| piece.start);
+    found.iter().map(|piece| &text[piece.start..piece.end]).collect()
+}
+
+#[test]
+fn what_a_vocabulary_does_not_have_is_unknown() {
+    let vocab = json!({ "<unk>": 0, "明": 1, "月": 2, "風": 3 });
+    let special = json!([{ "id": 0, "content": "<unk>", "special": true }]);
+    let model = |kind: &str| match kind {
+        "Unigram" => {
+            let pieces = json!([["<unk>", 0.0], ["明", -1.0], ["月", -1.0], ["風", -1.0]]);
+            json!({ "type": kind, "unk_id": 0, "vocab": pieces })
+        }
+        _ => json!({ "type": kind, "unk_token": "<unk>", "vocab": vocab, "merges": [] }),
+    };
+    for kind in ["BPE", "Unigram"] {
+        let tokenizer = from_json(&json!({ "added_tokens": special, "model": model(kind) })).unwrap();
+        assert_eq!(unknown_in(&tokenizer, "明月"), [""; 0], "{kind}");
+        assert_eq!(unknown_in(&tokenizer, "明爱月风"), ["爱", "风"], "{kind}");
+        assert_eq!(unknown_in(&tokenizer, "明<unk>"), [""; 0], "{kind}: its own name");
+    }
+    let words =
+        json!({ "added_tokens": special, "model": model("WordLevel"), "pre_tokenizer": { "type": "Whitespace" } });
+    assert_eq!(unknown_in(&from_json(&words).unwrap(), "明 明月 風"), ["明月"]);
+
+    let gguf = small_sentencepiece(&[("明", -1.0), ("月", -1.0), ("風", -1.0)]).flag("add_space_prefix", false);
+    assert_eq!(unknown_in(&from_gguf(&gguf.bytes()).unwrap(), "明爱月风"), ["爱", "风"]);
+    // With a token for every byte, nothing is unknown.
+    let (_, llama, _) = hub_fixtures().into_iter().find(|(name, ..)| *name == "llama").unwrap();
+    assert_eq!(unknown_in(&llama, "明爱月🐉"), [""; 0]);
 }
 
 #[test]

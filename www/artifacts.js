@@ -14,7 +14,7 @@ const SIMD128 = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-/** @typedef {{ name: string, script: string, binary: string, supported: () => boolean }} Artifact */
+/** @typedef {{ name: string, script: string, binary: string, supported: () => boolean, threads: boolean }} Artifact */
 
 /** @type {Artifact[]} */
 export const ARTIFACTS = [
@@ -23,13 +23,18 @@ export const ARTIFACTS = [
     script: 'engine/simd128/inkling.js',
     binary: 'engine/simd128/inkling_bg.wasm',
     supported: () => WebAssembly.validate(SIMD128),
+    threads: false,
   },
 ];
 
-/** The best build this browser can run, or null. @returns {Artifact | null} */
-export function chooseArtifact() {
+/**
+ * The best build this browser can run, or null. Who asks for one thread gets a build without.
+ * @param {number} [threads]
+ * @returns {Artifact | null}
+ */
+export function chooseArtifact(threads) {
   if (typeof WebAssembly !== 'object' || typeof Worker !== 'function') return null;
-  return ARTIFACTS.find((artifact) => artifact.supported()) ?? null;
+  return ARTIFACTS.find((artifact) => (threads !== 1 || !artifact.threads) && artifact.supported()) ?? null;
 }
 
 /**
@@ -70,7 +75,9 @@ export function chooseArtifact() {
 
 /**
  * @typedef {object} EngineModule
- * @property {(options: { module_or_path: URL }) => Promise<{ memory: WebAssembly.Memory }>} default
+ * @property {(options: { module_or_path: URL | WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory: WebAssembly.Memory }>} default
+ * @property {() => void} [serveThread]  of a build with threads: works for the engine and never returns
+ * @property {() => number} [threads]
  * @property {{ new (): TrainingEngine, resume: (bytes: Uint8Array) => TrainingEngine }} Training
  * @property {{ open: (files: NamedBlob[], onProgress: (loaded: number, total: number) => void) => Engine }} Engine
  */

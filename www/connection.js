@@ -132,6 +132,12 @@ export function checkSignal(signal) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong('signal: an AbortSignal', signal);
 }
 
+/** @param {unknown} threads */
+export function checkThreads(threads) {
+  if (threads === undefined || (Number.isInteger(threads) && Number(threads) > 0)) return;
+  throw wrong('threads: a whole number above 0', threads);
+}
+
 /** @param {unknown} value @returns {value is object} */
 export const isObject = (value) => typeof value === 'object' && value !== null;
 

@@ -13,7 +13,8 @@
  */
 
 import { chooseArtifact } from './artifacts.js';
-import { InklingError, aborted, checkSignal, connect, isObject, wrong } from './connection.js';
+import { InklingError, aborted, checkSignal, checkThreads, connect, isObject, wrong } from './connection.js';
+import { threadsFor } from './threads.js';
 import { toWire } from './wire.js';
 
 export { InklingError };
@@ -35,7 +36,7 @@ export { InklingError };
  * @typedef {object} LoadOptions
  * @property {(progress: LoadProgress) => void} [onProgress]
  * @property {AbortSignal} [signal]  ends the load at once
- * @property {number} [threads]  at most so many; a build of the engine without threads uses one
+ * @property {number} [threads]  at most so many, else one for each core; `info.threads` says how many there are
  */
 
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
@@ -51,9 +52,10 @@ export async function load(source, options = {}) {
   const { onProgress, signal } = options;
   if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('onProgress: a function', onProgress);
   checkSignal(signal);
+  checkThreads(options.threads);
   if (signal?.aborted) throw aborted(signal);
   const wire = toWire(source);
-  const artifact = chooseArtifact();
+  const artifact = chooseArtifact(options.threads);
   if (!artifact) {
     throw new InklingError('unsupported', 'expected a browser with WebAssembly SIMD and module workers, found one without');
   }
@@ -61,7 +63,8 @@ export async function load(source, options = {}) {
   const stop = () => connection.close(aborted(/** @type {AbortSignal} */ (signal)));
   signal?.addEventListener('abort', stop, { once: true });
   try {
-    const message = { type: /** @type {const} */ ('open'), source: wire, artifact: artifact.name, threads: 1 };
+    const threads = threadsFor(options.threads);
+    const message = { type: /** @type {const} */ ('open'), source: wire, artifact: artifact.name, threads };
     const opened = await connection.call(message, { onProgress });
     return new Model(connection, /** @type {OpenResult} */ (opened));
   } catch (error) {

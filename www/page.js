@@ -6,16 +6,19 @@ import { LANGUAGES, getLanguage, onLanguage, setLanguage, translate } from './i1
 import { Alternatives } from './alternatives.js';
 import { CowrittenText } from './document.js';
 import { Editor } from './editor.js';
+import { Examples } from './examples.js';
 import { Meters } from './meters.js';
 import { Notices, byId, element } from './notices.js';
-import { Picker, titleOf } from './models.js';
+import { Picker } from './models.js';
+import { titleOf } from './catalog.js';
 import { Settings } from './settings.js';
+import { UnknownNote } from './unknown.js';
 import { Writer } from './writer.js';
 import { kept, recallInTab, remember, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
 
 /** @import { Model } from './inkling.js' */
-/** @import { Entry } from './models.js' */
+/** @import { Entry } from './catalog.js' */
 /** @import { From } from './writer.js' */
 
 const SAVE_AFTER = 400;
@@ -31,6 +34,8 @@ const meters = new Meters();
 const settings = new Settings();
 const alternatives = new Alternatives();
 const picker = new Picker();
+const examples = new Examples(() => picker.default);
+const unknown = new UnknownNote();
 const writer = new Writer({ text, editor, settings, alternatives, notices, meters });
 
 /** The model in use. @type {{ entry: Entry, model: Model } | null} */
@@ -39,6 +44,8 @@ let loaded = null;
 let loading = null;
 /** What to load again after a crash. @type {Entry | null} */
 let lastEntry = null;
+/** The person has chosen a model, rather than the page for them. */
+let chosen = recallInTab('model') !== null;
 
 // ---- loading ----
 
@@ -50,6 +57,7 @@ async function open(entry) {
   writer.stop({ quiet: true });
   notices.clearError();
   picker.current(entry);
+  examples.model(entry);
   notices.status('status.loading', { name: titleOf(entry) });
   notices.progress(titleOf(entry), { phase: 'files' in entry.source ? 'open' : 'download', loadedBytes: 0, totalBytes: null });
   show();
@@ -68,6 +76,7 @@ async function open(entry) {
     if (code !== 'aborted') notices.error(code, { detail: message, remedies: loaded ? [] : [again] });
     notices.status(code === 'aborted' && loaded ? 'status.cancelled' : loaded ? 'status.ready' : 'status.noModel');
     picker.current(loaded?.entry ?? null);
+    examples.model(loaded?.entry ?? null);
   } finally {
     if (loading === mine) {
       loading = null;
@@ -83,9 +92,11 @@ function use(next) {
   writer.model = next?.model ?? null;
   writer.wholeText();
   meters.model(next?.model.info ?? null);
+  unknown.model(next?.entry ?? null);
   if (!next) return;
   lastEntry = next.entry;
-  picker.keep(next.entry);
+  picker.keep({ ...next.entry, parameters: next.model.info.parameters });
+  save();
   settings.tokenize = async (words) => (await next.model.tokenize(words)).filter(({ start, end }) => end > start).map(({ id }) => id);
   settings.describe(next.model.parameters);
   countSoon();
@@ -99,6 +110,13 @@ writer.onFatal = (code, detail) => {
   notices.error(code, { detail, remedies: entry ? [{ label: 'action.reload', run: () => void open(entry) }] : [] });
 };
 
+/** The person wants this model. @param {Entry} entry */
+function choose(entry) {
+  chosen = true;
+  if (!loading && loaded?.entry.source === entry.source) return save();
+  void open(entry);
+}
+
 async function start() {
   if (!chooseArtifact()) {
     document.body.dataset.state = 'unsupported';
@@ -107,7 +125,10 @@ async function start() {
     return;
   }
   try {
-    const entry = await picker.readCatalog();
+    await picker.readCatalog();
+    const before = recallInTab('model');
+    if (typeof before === 'string' && before.startsWith('saved:')) await offerSaved();
+    const entry = picker.find(before) ?? picker.default;
     // Somebody may have dropped a model of their own meanwhile.
     if (entry && !loading && !loaded) await open(entry);
   } catch (error) {
@@ -138,8 +159,6 @@ function show(state) {
   byId('examples').hidden = text.text !== '' || writer.writing;
   showCaretAction();
   editor.locked = writer.writing;
-  const languages = loaded?.entry.languages ?? [];
-  byId('english-only').hidden = getLanguage() === 'en' || languages.length === 0 || languages.includes(getLanguage());
   // A button that goes away must not take the keyboard's place in the page with it.
   if (focused === byId('generate') && writer.writing) byId('stop').focus();
   if (focused === byId('stop') && !writer.writing) byId('generate').focus();
@@ -164,30 +183,41 @@ function changed() {
   clearTimeout(saving);
   saving = setTimeout(save, SAVE_AFTER);
   writer.reconsider();
+  unknown.show(text.text);
   countSoon();
   show();
 }
 
+/** The text, and the model it is written with: another in its place after a reload might not even know its letters. */
 function save() {
   rememberInTab('document', text.save());
+  if (loaded) rememberInTab('model', chosen || text.text !== '' ? loaded.entry.id : null);
 }
 
-/** Counts the tokens in the text when the person pauses. */
-function countSoon() {
+/** Counts the tokens in the text when the person pauses, and says which characters are none. @param {number} [after]  ms */
+function countSoon(after = COUNT_AFTER) {
   clearTimeout(counting);
   counting = setTimeout(async () => {
     const model = loaded?.model;
-    if (!model || writer.writing) return;
-    if (text.text.length > MOST_COUNTED) return meters.tokens(null);
+    const counted = text.text;
+    if (!model) return;
+    if (counted.length > MOST_COUNTED) {
+      if (!writer.writing) meters.tokens(null);
+      return;
+    }
     try {
-      const tokens = await model.tokenize(text.text);
-      if (model !== loaded?.model || writer.writing) return;
+      const tokens = await model.tokenize(counted);
+      if (model !== loaded?.model) return;
+      unknown.learn(counted, tokens);
+      unknown.show(text.text);
+      // What the model writes is counted as it comes.
+      if (writer.writing) return;
       writer.reconsider(tokens.length);
       meters.tokens(tokens.length);
     } catch {
       // A model that is gone, or cannot read the text, says so when asked to write.
     }
-  }, COUNT_AFTER);
+  }, after);
 }
 
 /** @param {'undo' | 'redo'} direction */
@@ -225,7 +255,10 @@ async function copy() {
 
 /** Not while another model is on its way, which would take this one's place in mid-sentence. @param {From} from */
 function write(from) {
-  if (loaded && !loading) void writer.write(from);
+  if (!loaded || loading) return;
+  // Whoever did not pause is told now what the model will not understand.
+  countSoon(0);
+  void writer.write(from);
 }
 
 // ---- connections ----
@@ -244,17 +277,18 @@ const BUTTONS = [
 ];
 for (const [id, run] of BUTTONS) byId(id).addEventListener('click', run);
 
-for (const example of document.querySelectorAll('.example')) {
-  example.addEventListener('click', () => replaceText(example.textContent ?? ''));
-}
+examples.onPrompt = replaceText;
+examples.onModel = (entry) => {
+  choose(entry);
+  // Its button goes, and must not take the keyboard's place in the page with it.
+  area.focus();
+};
 
 addEventListener('keydown', (event) => {
   const command = event.ctrlKey || event.metaKey;
   if (event.isComposing || currentView() !== 'write') return;
   if (event.key === 'Escape') {
-    const menu = /** @type {HTMLDetailsElement} */ (byId('open'));
     if (writer.writing) writer.stop();
-    else if (menu.open) menu.open = false;
     else if (byId('settings').classList.contains('sheet-open')) closeSettings();
     else return;
   } else if (command && event.key === 'Enter') {
@@ -275,10 +309,6 @@ area.addEventListener('beforeinput', (event) => {
   step(event.inputType === 'historyUndo' ? 'undo' : 'redo');
 });
 document.addEventListener('selectionchange', showCaretAction);
-document.addEventListener('click', ({ target }) => {
-  const menu = /** @type {HTMLDetailsElement} */ (byId('open'));
-  if (menu.open && target instanceof Node && !menu.contains(target)) menu.open = false;
-});
 // The whole sheet is for writing, also below the last line.
 byId('paper').addEventListener('click', (event) => {
   if (event.target === byId('paper') || event.target === byId('sheet')) area.focus();
@@ -300,7 +330,7 @@ alternatives.onChoose = (words) => {
   changed();
 };
 picker.onUnreadable = (detail) => notices.error('io', { detail });
-picker.onPick = (entry) => void open(entry);
+picker.onPick = choose;
 addEventListener('pagehide', save);
 
 // ---- look and language ----
@@ -362,7 +392,7 @@ startViews(
   {
     write: (entry) => {
       location.hash = '#write';
-      void open(entry);
+      choose(entry);
     },
     current: () => loaded?.entry ?? null,
     saved: offerSaved,

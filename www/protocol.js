@@ -76,8 +76,9 @@
 /** @typedef {{ info: ModelInfo, parameters: Parameter[] }} OpenResult */
 
 /**
- * `start` and `end` are UTF-16 offsets into the text that was given; `text` is the piece as it shows alone.
- * @typedef {{ id: number, text: string, start: number, end: number }} Token
+ * `start` and `end` are UTF-16 offsets into the text that was given; `text` is the piece as it shows alone. `unknown`:
+ * the characters there are not in the vocabulary, and all the model gets of them is that something stood there.
+ * @typedef {{ id: number, text: string, start: number, end: number, unknown: boolean }} Token
  */
 
 /**
@@ -153,7 +154,7 @@
  *             sample: { prompt: string, tokens: number, seed: number } | null }} TrainingRequest
  */
 
-/** @typedef {{ artifact: string, memoryBytes: number, state: StateReport | null }} TrainingOpened */
+/** @typedef {{ artifact: string, threads: number, memoryBytes: number, state: StateReport | null }} TrainingOpened */
 
 /**
  * Names and meanings of src/train/recipe.rs.
@@ -239,5 +240,10 @@
 /** Why a run ended: the steps asked for are done, or the training is. @typedef {{ reason: 'steps' | 'max_steps' | 'early_stopping' }} RunEnd */
 
 /** What the trainer answers, each request with its own. @typedef {TrainingOpened | RunEnd | object | string | number} TrainingResult */
+
+/**
+ * What a further thread of the engine is given: the address of the engine's script, its module, and the memory to share.
+ * @typedef {{ script: string, module: WebAssembly.Module, memory: WebAssembly.Memory }} ThreadStart
+ */
 
 export {};

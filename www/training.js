@@ -13,8 +13,9 @@
  */
 
 import { chooseArtifact } from './artifacts.js';
-import { InklingError, aborted, checkSignal, connect, wrong } from './connection.js';
+import { InklingError, aborted, checkSignal, checkThreads, connect, wrong } from './connection.js';
 import { toWire } from './wire.js';
+import { threadsFor } from './threads.js';
 
 /** @import { Connection } from './connection.js' */
 /** @import { Source } from './inkling.js' */
@@ -40,10 +41,11 @@ import { toWire } from './wire.js';
 const PAUSE_PATIENCE = 180_000;
 
 /** Starts the worker and its engine. @param {TrainingOpenOptions} options @returns {Promise<Training>} */
-export async function openTraining({ checkpoint, signal, threads = 1 }) {
+export async function openTraining({ checkpoint, signal, threads: asked }) {
   checkSignal(signal);
+  checkThreads(asked);
   if (signal?.aborted) throw aborted(signal);
-  const artifact = chooseArtifact();
+  const artifact = chooseArtifact(asked);
   if (!artifact) {
     throw new InklingError(
       'unsupported',
@@ -55,6 +57,7 @@ export async function openTraining({ checkpoint, signal, threads = 1 }) {
   signal?.addEventListener('abort', stop, { once: true });
   try {
     const blob = checkpoint === undefined ? null : checkpoint instanceof Blob ? checkpoint : new Blob([checkpoint]);
+    const threads = threadsFor(asked);
     const opened = await connection.call({ type: 'training', artifact: artifact.name, threads, checkpoint: blob });
     return new Training(connection, opened);
   } catch (error) {
@@ -70,10 +73,12 @@ export class Training {
   /** @type {Connection} */ #connection;
 
   /** @param {Connection} connection @param {TrainingOpened} opened */
-  constructor(connection, { artifact, memoryBytes, state }) {
+  constructor(connection, { artifact, threads, memoryBytes, state }) {
     this.#connection = connection;
     /** Which build of the engine runs. */
     this.artifact = artifact;
+    /** How many threads it has. */
+    this.threads = threads;
     /** WebAssembly memory in use, as last measured. */
     this.memoryBytes = memoryBytes;
     /** What the checkpoint held; null without one. @type {StateReport | null} */

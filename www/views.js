@@ -5,7 +5,7 @@
 
 import { byId } from './notices.js';
 
-/** @import { Entry } from './models.js' */
+/** @import { Entry } from './catalog.js' */
 
 /**
  * What a view may ask of the page: to write with a model, and which model is in use there.

@@ -5,6 +5,7 @@
 
 import { ARTIFACTS } from './artifacts.js';
 import { collect } from './sources.js';
+import { startThreads } from './threads.js';
 import { turn } from './turn.js';
 
 /** @import { FromWorker, ToWorker, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
@@ -60,10 +61,10 @@ async function answer(message) {
 }
 
 /** @param {Extract<ToWorker, { type: 'open' }>} message @returns {Promise<OpenResult>} */
-async function open({ request, source, artifact, threads }) {
+async function open({ request, source, artifact, threads: wanted }) {
   // The engine and the model's bytes travel together.
-  const [module, files] = await Promise.all([
-    start(artifact),
+  const [{ module, threads }, files] = await Promise.all([
+    start(artifact, wanted),
     collect(source, (progress) => post({ type: 'progress', request, progress })),
   ]);
   engine = module.Engine.open(files, (loadedBytes, totalBytes) =>
@@ -74,26 +75,40 @@ async function open({ request, source, artifact, threads }) {
 }
 
 /** @param {Extract<ToWorker, { type: 'training' }>} message @returns {Promise<TrainingOpened>} */
-async function openTraining({ artifact, checkpoint }) {
-  const [module, { Trainer }] = await Promise.all([start(artifact), import('./worker-training.js')]);
+async function openTraining({ artifact, threads: wanted, checkpoint }) {
+  const [{ module, threads }, { Trainer }] = await Promise.all([
+    start(artifact, wanted),
+    import('./worker-training.js'),
+  ]);
   trainer = await Trainer.open(module.Training, checkpoint, {
     post: (request, event, transfer) => post({ type: 'event', request, event }, transfer),
     stopped: (request) => stopping.has(request),
     memoryBytes,
   });
-  return { artifact, memoryBytes: memoryBytes(), state: checkpoint ? trainer.engine.state() : null };
+  return { artifact, threads, memoryBytes: memoryBytes(), state: checkpoint ? trainer.engine.state() : null };
 }
 
-/** @param {string} artifact @returns {Promise<EngineModule>} */
-async function start(artifact) {
+/**
+ * Fetches the engine and starts its threads; how many there are.
+ * @param {string} artifact
+ * @param {number} wanted
+ * @returns {Promise<{ module: EngineModule, threads: number }>}
+ */
+async function start(artifact, wanted) {
   const build = ARTIFACTS.find(({ name }) => name === artifact);
   if (!build) throw Object.assign(new Error(`expected a known build of the engine, found ${artifact}`), { code: 'engine' });
   try {
+    const [script, binary] = [build.script, build.binary].map((path) => new URL(path, import.meta.url));
     /** @type {EngineModule} */
-    const module = await import(new URL(build.script, import.meta.url).href);
-    const exports = await module.default({ module_or_path: new URL(build.binary, import.meta.url) });
-    memory = exports.memory;
-    return module;
+    const module = await import(script.href);
+    if (!build.threads) {
+      memory = (await module.default({ module_or_path: binary })).memory;
+      return { module, threads: 1 };
+    }
+    const compiled = await compile(binary);
+    memory = (await module.default({ module_or_path: compiled })).memory;
+    const started = { script: script.href, module: compiled, memory };
+    return { module, threads: 1 + (await startThreads(wanted - 1, started)) };
   } catch (error) {
     if (error instanceof RangeError) throw error;
     // The browser could run it but does not accept it, or it is not there.
@@ -101,6 +116,15 @@ async function start(artifact) {
     const found = error instanceof Error ? error.message : String(error);
     throw Object.assign(new Error(`expected the engine at ${build.binary}, found: ${found}`), { code });
   }
+}
+
+/** A module that several workers can be given. @param {URL} binary @returns {Promise<WebAssembly.Module>} */
+async function compile(binary) {
+  const answer = await fetch(binary);
+  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+  // Compiling while it arrives works only with the right type, which not every host sends.
+  const streams = answer.headers.get('content-type') === 'application/wasm';
+  return streams ? WebAssembly.compileStreaming(answer) : WebAssembly.compile(await answer.arrayBuffer());
 }
 
 /** @param {Engine} engine @param {Extract<ToWorker, { type: 'generate' }>} message @returns {Promise<GenerateResult | null>} */

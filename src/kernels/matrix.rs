@@ -1,11 +1,13 @@
 //! A weight matrix kept in the format of its file, its rows, and its product with activations.
 
-use super::Format;
+use super::activations::Activations;
+use super::interleaved;
+use super::{Format, parallel};
 use crate::error::{Error, Result, try_vec};
 use candle_core::{Device, Tensor};
 
-/// A row-major matrix of shape `[rows, cols]` in any [`Format`]. Rows are decoded one at a time while they are used;
-/// there is never a second copy of the weights.
+/// A row-major matrix of shape `[rows, cols]` in any [`Format`]. There is never a second copy of the weights: they are
+/// multiplied as integers, [laid out](interleaved) for it in place, or rows are decoded while they are used.
 #[derive(PartialEq)]
 pub struct Matrix {
     format: Format,
@@ -13,6 +15,8 @@ pub struct Matrix {
     cols: usize,
     row_bytes: usize,
     bytes: Vec<u8>,
+    /// How many rows, from the first, are interleaved.
+    interleaved: usize,
 }
 
 /// Weight rows decoded and multiplied together.
@@ -33,7 +37,23 @@ impl Matrix {
         if row_bytes.checked_mul(rows) != Some(bytes.len()) {
             return Err(bad(format!("{rows} rows of {row_bytes} bytes"), format!("{} bytes", bytes.len())));
         }
-        Ok(Self { format, rows, cols, row_bytes, bytes })
+        Self::laid_out(Self { format, rows, cols, row_bytes, bytes, interleaved: 0 })
+    }
+
+    /// Lays out the rows, which are as the file has them, for the kernel that will multiply them.
+    fn laid_out(mut self) -> Result<Self> {
+        self.interleaved = 0;
+        if self.is_integer() {
+            let whole = self.rows - self.rows % interleaved::ROWS;
+            interleaved::interleave(&mut self.bytes[..whole * self.row_bytes], self.row_bytes)?;
+            self.interleaved = whole;
+        }
+        Ok(self)
+    }
+
+    /// Whether products are computed with integers.
+    fn is_integer(&self) -> bool {
+        self.format == Format::Q8_0 && self.cols > 0
     }
 
     /// The number of rows: outputs of a linear layer, or entries of an embedding.
@@ -46,23 +66,51 @@ impl Matrix {
         self.cols
     }
 
+    /// A row as the file has it, which one that is interleaved is not.
     fn row_slice(&self, row: usize) -> &[u8] {
         &self.bytes[row * self.row_bytes..(row + 1) * self.row_bytes]
     }
 
+    /// The interleaved rows that begin with `first`.
+    fn group(&self, first: usize) -> &[u8] {
+        &self.bytes[first * self.row_bytes..(first + interleaved::ROWS) * self.row_bytes]
+    }
+
+    /// Copies the bytes of a row as the file has them.
+    fn copy_row(&self, row: usize, out: &mut [u8]) {
+        if row < self.interleaved {
+            let r = row % interleaved::ROWS;
+            interleaved::row(self.group(row - r), r, out);
+        } else {
+            out.copy_from_slice(self.row_slice(row));
+        }
+    }
+
     /// The same matrix with its rows in another order: row `i` is `self`'s row `from(i)`.
-    pub fn gather(mut self, from: impl Fn(usize) -> usize) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the rows cannot be had twice.
+    pub fn gather(self, from: impl Fn(usize) -> usize) -> Result<Self> {
         let mut bytes = try_vec(0u8, self.bytes.len(), "reordering a tensor")?;
         for (row, out) in bytes.chunks_exact_mut(self.row_bytes).enumerate() {
-            out.copy_from_slice(self.row_slice(from(row)));
+            self.copy_row(from(row), out);
         }
-        self.bytes = bytes;
-        Ok(self)
+        Self::laid_out(Self { bytes, ..self })
     }
 
     /// Decodes one row into `out`, which holds `cols` values.
-    pub fn row(&self, row: usize, out: &mut [f32]) {
-        self.format.dequantize(self.row_slice(row), out);
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when its bytes cannot be had twice.
+    pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
+        if row >= self.interleaved {
+            self.format.dequantize(self.row_slice(row), out);
+            return Ok(());
+        }
+        let mut bytes = try_vec(0u8, self.row_bytes, "a row of weights")?;
+        self.copy_row(row, &mut bytes);
+        self.format.dequantize(&bytes, out);
+        Ok(())
     }
 
     /// All values as an f32 tensor `[rows, cols]`.
@@ -71,7 +119,9 @@ impl Matrix {
     /// [`Error::OutOfMemory`] when it cannot be had.
     pub fn to_tensor(&self) -> Result<Tensor> {
         let mut values = try_vec(0f32, self.rows * self.cols, "dense weights")?;
-        self.format.dequantize(&self.bytes, &mut values);
+        for (row, out) in values.chunks_exact_mut(self.cols.max(1)).enumerate() {
+            self.row(row, out)?;
+        }
         Ok(Tensor::from_vec(values, (self.rows, self.cols), &Device::Cpu)?)
     }
 
@@ -94,6 +144,9 @@ impl Matrix {
     /// # Errors
     /// [`Error::OutOfMemory`] when the result cannot be had.
     pub fn matmul(&self, x: &[f32]) -> Result<Vec<f32>> {
+        if self.is_integer() {
+            return self.matmul_integers(x);
+        }
         let n = x.len() / self.cols.max(1);
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
         let mut buffer = try_vec(0f32, ROWS * self.cols, "decoding weights")?;
@@ -117,6 +170,39 @@ impl Matrix {
             }
             self.multiply(w, few, first, &mut out[batched * self.rows..]);
         }
+        Ok(out)
+    }
+
+    /// [`Self::matmul`] with both sides as integers.
+    fn matmul_integers(&self, x: &[f32]) -> Result<Vec<f32>> {
+        /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
+        const PART: usize = 1 << 16;
+        /// Rows of activations that stay in cache beside them.
+        const BATCH: usize = 32;
+        let x = Activations::new(x, self.cols)?;
+        let mut out = try_vec(0f32, x.rows() * self.rows, "activations")?;
+        let shared = parallel::Shared::new(&mut out);
+        let width = (PART / self.row_bytes / interleaved::ROWS).max(1) * interleaved::ROWS;
+        // Below that, waking another thread takes longer than the work.
+        let width = if self.bytes.len() * x.rows() < 2 * PART { self.rows.max(1) } else { width };
+        parallel::for_each((0..self.rows).step_by(width), |first| {
+            let end = (first + width).min(self.rows);
+            for batch in (0..x.rows()).step_by(BATCH) {
+                let batch = batch..(batch + BATCH).min(x.rows());
+                for row in (first..end.min(self.interleaved)).step_by(interleaved::ROWS) {
+                    interleaved::multiply(self.group(row), &x, batch.clone(), |i, sums| {
+                        // SAFETY: no other part has rows `first..end`.
+                        unsafe { shared.write(i * self.rows + row, &sums) }
+                    });
+                }
+                for row in first.max(self.interleaved)..end {
+                    for i in batch.clone() {
+                        // SAFETY: as above.
+                        unsafe { shared.write(i * self.rows + row, &[interleaved::dot(self.row_slice(row), x.row(i))]) }
+                    }
+                }
+            }
+        });
         Ok(out)
     }
 
@@ -222,8 +308,11 @@ mod tests {
                 let x = Tensor::from_vec(x, (n, cols), &Device::Cpu).unwrap();
                 let wanted: Vec<f32> =
                     x.matmul(&decoded.t().unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                // Where activations are rounded, each product is off by half a step of 0.5 / 32767 times a weight below 0.5.
+                let rounded = if matrix.is_integer() { cols as f32 * 0.25 / 32767.0 / 2.0 } else { 0.0 };
                 for (found, wanted) in found.iter().zip(&wanted) {
-                    assert!((found - wanted).abs() < 1e-4, "{format:?} {rows}x{cols}: {wanted}, found {found}");
+                    let off = (found - wanted).abs();
+                    assert!(off < 1e-4 + rounded, "{format:?} {rows}x{cols}: {wanted}, found {found}");
                 }
             }
         }
@@ -232,13 +321,34 @@ mod tests {
     /// A row's result has the same bits whatever else is in the batch.
     #[test]
     fn the_batch_does_not_change_a_bit() {
-        let (rows, cols, n) = (11, 37, 6);
-        let bytes = values(rows * cols, 1).iter().flat_map(|v| v.to_le_bytes()).collect();
-        let matrix = Matrix::new("w", Format::F32, rows, cols, bytes).unwrap();
-        let x = values(n * cols, 2);
-        let together = matrix.matmul(&x).unwrap();
-        let apart: Vec<f32> = x.chunks(cols).flat_map(|x| matrix.matmul(x).unwrap()).collect();
-        assert_eq!(together, apart);
+        for (format, rows, cols, n) in
+            [(Format::F32, 11, 37, 6), (Format::Q8_0, 11, 96, 6), (Format::Q8_0, 901, 256, 35)]
+        {
+            let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
+            format.quantize(&values(rows * cols, 1), &mut bytes);
+            let matrix = Matrix::new("w", format, rows, cols, bytes).unwrap();
+            let x = values(n * cols, 2);
+            let together = matrix.matmul(&x).unwrap();
+            let apart: Vec<f32> = x.chunks(cols).flat_map(|x| matrix.matmul(x).unwrap()).collect();
+            assert!(together == apart, "{format:?}");
+        }
+    }
+
+    /// Interleaved rows are found again, decoded and in another order.
+    #[test]
+    fn rows_are_those_of_the_file() {
+        for format in [Format::Q8_0, Format::Q4_0] {
+            let (rows, cols) = (11, 64);
+            let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
+            format.quantize(&values(rows * cols, 4), &mut bytes);
+            let mut wanted = vec![0f32; rows * cols];
+            format.dequantize(&bytes, &mut wanted);
+            let matrix = Matrix::new("w", format, rows, cols, bytes).unwrap();
+            let all = |matrix: &Matrix| matrix.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(all(&matrix), wanted);
+            let turned = matrix.gather(|row| rows - 1 - row).unwrap();
+            assert!(all(&turned).chunks(cols).eq(wanted.chunks(cols).rev()));
+        }
     }
 
     #[test]

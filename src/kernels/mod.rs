@@ -9,9 +9,14 @@ pub mod gemm;
 pub mod matrix;
 pub mod tracked;
 
+mod activations;
 mod exp;
 mod float;
+mod interleaved;
+mod lanes;
 mod parallel;
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+pub mod pool;
 mod q4_0;
 mod q4_1;
 mod q4_k;

@@ -104,7 +104,7 @@ impl Embedding {
             Weight::Packed(matrix) => {
                 let mut out = try_vec(0f32, ids.len() * matrix.cols(), "embeddings")?;
                 for (&id, out) in ids.iter().zip(out.chunks_exact_mut(matrix.cols())) {
-                    matrix.row(id as usize, out);
+                    matrix.row(id as usize, out)?;
                 }
                 rows(out, ids.len())
             }

@@ -168,6 +168,8 @@ fn added_token(json: &Value, special: bool) -> Result<AddedToken> {
 pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Result<Tokenizer> {
     let part = |name: &str| json.get(name).filter(|value| !value.is_null());
     let model = part("model").ok_or_else(|| bad("tokenizer.json with a model", "none"))?;
+    let unknown = model.get("unk_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+    let unknown_name = model.get("unk_token").and_then(Value::as_str);
     let model = vocabulary::from_json(model)?;
     let normalizer = part("normalizer").map(Normalizer::from_json).transpose()?;
     let pre_tokenizer = part("pre_tokenizer").map(PreTokenizer::from_json).transpose()?;
@@ -177,7 +179,9 @@ pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Re
         None => Vec::new(),
     };
     let special = SpecialTokens::read(config, map, &tokens, Value::Null)?;
-    let mut pipeline = Pipeline::new(model, normalizer, pre_tokenizer, tokens)?;
+    let pipeline = Pipeline::new(model, normalizer, pre_tokenizer, tokens)?;
+    let unknown = unknown.or_else(|| pipeline.token_to_id(unknown_name?));
+    let mut pipeline = pipeline.unknown_as(unknown);
     let (bos, eos) = special.add_to(&mut pipeline)?;
     let mut template = vec![Slot::Text];
     if let Some(processor) = part("post_processor") {

@@ -206,6 +206,16 @@ impl Tokenizer {
         }
     }
 
+    /// Whether a token of `text` stands there for characters the vocabulary does not have. The unknown token's own name
+    /// written out in the text is that token, and known.
+    pub fn is_unknown(&self, piece: Piece, text: &str) -> bool {
+        let unknown = match &self.inner.model {
+            Model::Pipeline(p) => p.unknown(),
+            Model::Sentencepiece(s) => s.unknown(),
+        };
+        unknown == Some(piece.id) && text.get(piece.start..piece.end) != self.token(piece.id).as_deref()
+    }
+
     fn decoder(&self) -> Decoder {
         Decoder::new(&self.inner.decoder)
     }

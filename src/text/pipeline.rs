@@ -18,6 +18,8 @@ pub(super) struct Pipeline {
     largest_id: Option<u32>,
     /// Ids from here on are not those of tokens.
     limit: u32,
+    /// What the model gives for characters it has no token for.
+    unknown: Option<u32>,
 }
 
 impl Pipeline {
@@ -38,6 +40,7 @@ impl Pipeline {
             size: 0,
             largest_id: None,
             limit: u32::MAX,
+            unknown: None,
         };
         pipeline.add_tokens(tokens)?;
         Ok(pipeline)
@@ -48,6 +51,12 @@ impl Pipeline {
         self.limit = limit;
         self.size = self.size.min(limit as usize);
         self.largest_id = limit.checked_sub(1);
+        self
+    }
+
+    /// Says which token the model gives for characters it has none for.
+    pub(super) fn unknown_as(mut self, id: Option<u32>) -> Self {
+        self.unknown = id;
         self
     }
 
@@ -106,6 +115,10 @@ impl Pipeline {
             return None;
         }
         self.added.simple_id_to_token(id).or_else(|| self.model.id_to_token(id))
+    }
+
+    pub(super) fn unknown(&self) -> Option<u32> {
+        self.unknown
     }
 
     pub(super) fn is_special(&self, id: u32) -> bool {

@@ -85,6 +85,10 @@ impl Sentencepiece {
         self.tokens.get(id as usize).map(|(_, kind)| *kind)
     }
 
+    pub(super) fn unknown(&self) -> Option<u32> {
+        self.unknown
+    }
+
     pub(super) fn is_special(&self, id: u32) -> bool {
         matches!(self.kind(id), Some(Kind::Control | Kind::Unknown))
     }

@@ -5,6 +5,7 @@ use super::decode::decode;
 use super::recipe::CorpusOptions;
 use super::split::split;
 use super::table;
+use super::template::Template;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -78,10 +79,11 @@ impl Corpus {
             let found = format!("{:.1} MiB: leave some of it out", size as f64 / f64::from(1 << 20));
             return Err(bad_corpus(format!("at most {} MiB", LARGEST >> 20), found));
         }
+        let template = Template::parse(&options.template)?;
         let (mut alphabet, mut tally) = (Alphabet::new(), Tally::default());
         let mut documents = Vec::new();
         for file in files {
-            read_file(file, options, &mut alphabet, &mut tally, &mut documents)?;
+            read_file(file, options, template.as_ref(), &mut alphabet, &mut tally, &mut documents)?;
         }
         let rare_from = options.min_character_count.max(1);
         let (mut kept, mut characters) = (Alphabet::new(), 0usize);
@@ -103,7 +105,7 @@ impl Corpus {
             let found = format!("{characters}: paste more text or add a file");
             return Err(bad_corpus(format!("at least {LEAST} characters"), found));
         }
-        let (mut documents, held_out) = split(documents, options.held_out, options.seed);
+        let (mut documents, held_out) = split(documents, options.held_out, options.held_out_by, options.seed);
         let known: HashSet<&str> = held_out.iter().map(String::as_str).collect();
         documents.retain(|text| {
             let new = !known.contains(text.as_str());
@@ -134,6 +136,7 @@ impl Corpus {
 fn read_file(
     file: SourceFile,
     options: &CorpusOptions,
+    template: Option<&Template>,
     alphabet: &mut Alphabet,
     tally: &mut Tally,
     documents: &mut Vec<String>,
@@ -141,7 +144,8 @@ fn read_file(
     let SourceFile { name, bytes, column } = file;
     let text = decode(&name, bytes, tally)?;
     let mut add = |raw: &str, tally: &mut Tally| {
-        let text = clean::characters(raw, options, alphabet, tally);
+        let filled = template.map(|template| template.fill(raw, tally));
+        let text = clean::characters(filled.as_deref().unwrap_or(raw), options, alphabet, tally);
         if documents.len() == MOST_DOCUMENTS {
             return Err(bad_corpus(
                 format!("at most {MOST_DOCUMENTS} documents"),
@@ -242,6 +246,23 @@ mod tests {
         assert_eq!(pasted.documents.len() + pasted.held_out.len(), pasted.report.documents);
         let parts: Vec<&String> = pasted.documents.iter().chain(&pasted.held_out).collect();
         assert!(parts.iter().all(|part| part.starts_with("Story") && part.ends_with("odd.")));
+    }
+
+    #[test]
+    fn rows_of_fields_become_documents_by_a_template() {
+        let rows: Vec<String> = (0..20).map(|n| format!("the number {n}\tle nombre {n}")).collect();
+        let options = CorpusOptions {
+            separator: "\n".to_string(),
+            template: "English: {1}\nFrench: {2}".to_string(),
+            ..CorpusOptions::default()
+        };
+        let corpus = Corpus::read(vec![file("a.tsv", &format!("{}\nalone\n", rows.join("\r\n")))], &options).unwrap();
+        let mut documents: Vec<&String> = corpus.documents.iter().chain(&corpus.held_out).collect();
+        documents.sort_unstable();
+        assert_eq!(documents.len(), 20);
+        assert_eq!(documents[0], "English: the number 0\nFrench: le nombre 0");
+        let invalid = &corpus.report.removed[0];
+        assert_eq!((invalid.what, invalid.count), (What::Invalid, 1));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod schedule;
 mod setup;
 mod split;
 pub mod table;
+mod template;
 mod trainer;
 pub mod vocabulary;
 mod words;

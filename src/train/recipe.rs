@@ -49,12 +49,26 @@ pub enum Rare {
     DropDocument,
 }
 
+/// What is held out, or trained on, as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOutBy {
+    #[default]
+    Document,
+    /// Documents with the same first line: for translations, say, where a sentence that was seen with one of its
+    /// translations is no new sentence with another.
+    FirstLine,
+}
+
 /// Step one: from files to clean documents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusOptions {
     /// What stands between two documents: `<|endoftext|>`, an empty line (`\n\n`), a line end. Empty: a file is a document.
     pub separator: String,
+    /// For documents that are rows of fields with tabs between them: the text with `{1}`, `{2}`… in the fields' places.
+    /// Empty: documents are taken as they are.
+    pub template: String,
     pub unicode: Unicode,
     pub lowercase: bool,
     pub whitespace: Whitespace,
@@ -65,6 +79,7 @@ pub struct CorpusOptions {
     pub rare: Rare,
     /// Share of the documents that is never trained on, 0 to 0.5.
     pub held_out: f64,
+    pub held_out_by: HeldOutBy,
     pub seed: u64,
 }
 
@@ -72,6 +87,7 @@ impl Default for CorpusOptions {
     fn default() -> Self {
         Self {
             separator: END_OF_TEXT.into(),
+            template: String::new(),
             unicode: Unicode::Nfc,
             lowercase: false,
             whitespace: Whitespace::Keep,
@@ -79,6 +95,7 @@ impl Default for CorpusOptions {
             min_character_count: 0,
             rare: Rare::Drop,
             held_out: 0.1,
+            held_out_by: HeldOutBy::Document,
             seed: 1,
         }
     }

@@ -14,6 +14,7 @@ use tokenizers::decoders::fuse::Fuse;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Model as _, SplitDelimiterBehavior};
 
 /// What stands for a character outside the vocabulary, where the kind has such.
@@ -195,6 +196,12 @@ fn tokenizer_json(model: BPE, kind: VocabularyKind) -> Result<String> {
         tokenizer.with_pre_tokenizer(Some(words.map_err(failed)?)).with_decoder(Some(Fuse::new()));
     }
     tokenizer.add_special_tokens(special_tokens(kind)).map_err(failed)?;
+    // Every document the model sees begins so; a prompt must too.
+    let id = tokenizer.token_to_id(END_OF_TEXT).unwrap_or_default();
+    let begun = format!("{END_OF_TEXT} $A");
+    let mut template = TemplateProcessing::builder();
+    template.try_single(begun).map_err(failed)?.special_tokens(vec![(END_OF_TEXT, id)]);
+    tokenizer.with_post_processor(Some(template.build().map_err(failed)?));
     tokenizer.to_string(true).map_err(failed)
 }
 

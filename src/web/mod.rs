@@ -2,6 +2,8 @@
 //! JavaScript exists.
 
 mod blob;
+#[cfg(target_feature = "atomics")]
+mod threads;
 mod train;
 
 use crate::engine::Engine as Inner;
@@ -77,7 +79,7 @@ impl Engine {
         to_js(&self.inner.defaults().describe(self.inner.spec().context_length))
     }
 
-    /// The tokens of `text`: `[{id, text, start, end}]`, with offsets in UTF-16 units.
+    /// The tokens of `text`: `[{id, text, start, end, unknown}]`, with offsets in UTF-16 units.
     pub fn tokenize(&self, text: &str) -> Result<JsValue, JsValue> {
         let tokenizer = self.inner.tokenizer();
         let pieces = tokenizer.encode_with_offsets(text).map_err(thrown)?;
@@ -90,7 +92,8 @@ impl Engine {
                 tokenizer.decode(&[piece.id], false).map_err(thrown)?
             };
             let (start, end) = (units[piece.start], units[piece.end]);
-            out.push(json!({ "id": piece.id, "text": shown, "start": start, "end": end }));
+            let unknown = tokenizer.is_unknown(piece, text);
+            out.push(json!({ "id": piece.id, "text": shown, "start": start, "end": end, "unknown": unknown }));
         }
         to_js(&out)
     }

@@ -1,15 +1,11 @@
 //! A browser on the built page: one Chromium for each test, and the page's own words for what a person does there.
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
+use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
-use xtask::browser::Browser;
+use xtask::browser::{Browser, Driver};
 
 /// The longest a page may take for anything on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,11 +20,8 @@ impl Page {
     /// Opens an address.
     pub async fn open(address: &str) -> Self {
         let browser = Browser::find().expect("chromium and chromedriver");
-        let driver = Driver::start(&browser);
-        let Value::Object(capabilities) = browser.capabilities() else { panic!("capabilities are an object") };
-        let url = format!("http://127.0.0.1:{}", driver.port);
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        let client = builder.capabilities(capabilities).connect(&url).await.expect("a session of chromedriver");
+        let driver = Driver::start(&browser).expect("chromedriver starts");
+        let client = driver.connect(browser.capabilities(&[])).await.expect("a session of chromedriver");
         client.goto(address).await.expect("the page opens");
         Self { client, _driver: driver }
     }
@@ -100,8 +93,14 @@ impl Page {
 
     /// Types into the document; keys are those of WebDriver.
     pub async fn type_keys(&self, keys: &str) {
-        let document = self.client.find(Locator::Css("#document")).await.expect("#document");
-        document.send_keys(keys).await.expect("#document takes keys");
+        self.press("#document", keys).await;
+    }
+
+    /// Types with an element in focus.
+    pub async fn press(&self, selector: &str, keys: &str) {
+        let element =
+            self.client.find(Locator::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        element.send_keys(keys).await.unwrap_or_else(|error| panic!("{selector} takes no keys: {error}"));
     }
 
     pub async fn click(&self, selector: &str) {
@@ -204,39 +203,5 @@ impl WebDriverCompatibleCommand for BrowserLog {
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
-    }
-}
-
-/// A chromedriver of one's own.
-struct Driver {
-    process: Child,
-    port: u16,
-}
-
-impl Driver {
-    fn start(browser: &Browser) -> Self {
-        let mut command = Command::new(&browser.driver);
-        let mut process = command.arg("--port=0").stdout(Stdio::piped()).spawn().expect("chromedriver starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("chromedriver's output")).lines();
-        let port = lines.find_map(|line| {
-            let line = line.ok()?;
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        });
-        // Reading on keeps chromedriver from stopping at a full or closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, port: port.expect("the port of chromedriver") }
-    }
-}
-
-impl Drop for Driver {
-    /// Asks chromedriver to end, which ends its browsers too; killing it would leave them running.
-    fn drop(&mut self) {
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
-            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-            let _ = stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-            let _ = stream.read_to_end(&mut Vec::new());
-        }
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

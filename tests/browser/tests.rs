@@ -2,6 +2,7 @@
 mod api;
 mod driver;
 mod hosts;
+mod models;
 mod training;
 
 use driver::Page;
@@ -156,7 +157,7 @@ async fn a_dropped_stories260k_gives_its_reference_text() {
     page.drop_file(&model).await;
     page.wait_for(
         "stories260K",
-        "return document.querySelector('#model').selectedOptions[0]?.textContent.includes('stories260K')",
+        "return document.querySelector('#model-name').textContent.includes('stories260K')",
         Value::Null,
     )
     .await;

@@ -91,8 +91,7 @@ async fn a_pasted_text_becomes_a_model_that_writes() {
     }
 
     page.click("#train-write").await;
-    let own =
-        "return document.querySelector('#model').value.startsWith('own:') && document.body.dataset.state === 'ready'";
+    let own = "return document.querySelector('#model').dataset.model.startsWith('own:') && document.body.dataset.state === 'ready'";
     page.wait_for("the model under Write", own, Value::Null).await;
     // So small a model may well end its text at once.
     page.set("max_new_tokens", json!(20)).await;

@@ -69,3 +69,9 @@ pub fn assert_close(found: &[f32], wanted: &[f32], tolerance: f32, what: &str) {
         assert!((f - w).abs() <= tolerance * scale, "{what}: expected {w} at {i}, found {f} (scale {scale})");
     }
 }
+
+/// How far logits may be from those of the decoded weights, as a share of the largest, beyond what float32 explains:
+/// quantized weights are multiplied with activations rounded to 16 bits.
+pub fn rounding(quantization: &str) -> f32 {
+    if matches!(quantization, "F32" | "F16" | "BF16") { 0.0 } else { 5e-4 }
+}

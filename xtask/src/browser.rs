@@ -1,8 +1,14 @@
-//! The browser of the tests: Chromium and its driver, and the one list of flags they run with.
+//! The browser of the tests and benches: Chromium and its driver, and the one list of flags they run with.
 use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use crate::tools;
@@ -40,22 +46,63 @@ impl Browser {
         if let Some(browser) = Self::find() {
             return Ok(browser);
         }
-        tools::apt_install(
-            "chromium and chromedriver for the tests",
-            &["chromium", "chromium-driver", "fonts-liberation"],
-        )?;
+        tools::apt_install("chromium and chromedriver", &["chromium", "chromium-driver", "fonts-liberation"])?;
         match Self::find() {
             Some(browser) => Ok(browser),
             None => bail!("expected chromium and chromedriver on PATH, found none; set CHROMIUM and CHROMEDRIVER"),
         }
     }
 
-    /// What a WebDriver session asks for.
-    pub fn capabilities(&self) -> Value {
+    /// What a WebDriver session asks for, with some more flags for Chromium.
+    pub fn capabilities(&self, more: &[&str]) -> Value {
+        let flags = [FLAGS, more].concat();
         json!({
-            "goog:chromeOptions": { "args": FLAGS, "binary": self.chromium },
+            "goog:chromeOptions": { "args": flags, "binary": self.chromium },
             "goog:loggingPrefs": { "browser": "ALL" },
         })
+    }
+}
+
+/// A chromedriver of one's own. Dropping it ends it and its browsers.
+pub struct Driver {
+    process: Child,
+    port: u16,
+}
+
+impl Driver {
+    pub fn start(browser: &Browser) -> Result<Self> {
+        let mut command = Command::new(&browser.driver);
+        let mut process = command.arg("--port=0").stdout(Stdio::piped()).spawn().context("starting chromedriver")?;
+        let stdout = process.stdout.take().context("expected chromedriver's output, found none")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let port = lines.find_map(|line| {
+            let line = line.ok()?;
+            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+        });
+        // Reading on keeps chromedriver from stopping at a full or closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Self { process, port: port.context("expected chromedriver to name its port, found that it did not")? })
+    }
+
+    /// A browser.
+    pub async fn connect(&self, capabilities: Value) -> Result<Client> {
+        let Value::Object(capabilities) = capabilities else { bail!("expected capabilities in an object") };
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities).connect(&url).await.context("starting a session of chromedriver")
+    }
+}
+
+impl Drop for Driver {
+    /// Asks chromedriver to end, which ends its browsers too; killing it would leave them running.
+    fn drop(&mut self) {
+        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -4,6 +4,7 @@
 //! * [`serve`]: build, then serve dist/
 //! * [`test`]: every check and test there is
 //! * [`train`]: from a recipe and a text to a model
+//! * [`bench`]: how quick it is, beside its peers
 //! * [`model`]: the model from the command line, a file for each command
 //!
 //! What they stand on:
@@ -14,6 +15,7 @@
 //! * [`browser`]: Chromium and its driver, and the flags they run with
 //! * [`process`]: running other programs
 pub mod assemble;
+pub mod bench;
 pub mod browser;
 pub mod build;
 pub mod engine;

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::model::{convert, eval, generate, logits, tokenize};
-use xtask::{assemble, build, serve, test, train};
+use xtask::{assemble, bench, build, serve, test, train};
 
 /// The commands of inkling, a language model that runs inside a web page.
 #[derive(Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Convert(convert::Args),
     /// Train a model by a recipe, with the trainer of the page
     Train(train::Args),
+    /// Measure, beside the peers that are there
+    Bench(bench::Args),
     /// Put the engines and the models into the folder that Trunk is staging (Trunk's hook calls this)
     #[command(hide = true)]
     Assemble(assemble::Args),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Train(args) => train::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Assemble(args) => assemble::run(args),
     };
     match result {

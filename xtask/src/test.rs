@@ -146,7 +146,7 @@ fn wasm(bench: &Bench) -> Result<Tally> {
     }
     let browser = bench.browser()?;
     let settings = process::target_dir()?.join("webdriver.json");
-    fs::write(&settings, browser.capabilities().to_string())
+    fs::write(&settings, browser.capabilities(&[]).to_string())
         .with_context(|| format!("writing {}", settings.display()))?;
     let mut command = bench.tools.command("cargo");
     command.args(["test", "--package", "inkling", "--target", "wasm32-unknown-unknown", "--no-fail-fast"]);

@@ -83,7 +83,7 @@ impl Tool {
         if find(self.program).is_some_and(|program| reports(&program, &version)) {
             return Ok(None);
         }
-        let home = cache()?.join(format!("{}-{version}", self.package));
+        let home = cache()?.join("tools").join(format!("{}-{version}", self.package));
         let bin = match self.registry {
             Registry::Cargo => home.join("bin"),
             Registry::Npm => home.join("node_modules").join(".bin"),
@@ -214,8 +214,8 @@ fn find_in(program: &str, folders: &std::ffi::OsStr) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Where fetched tools are kept, shared by every clone.
-fn cache() -> Result<PathBuf> {
+/// Where what is fetched is kept, shared by every clone.
+pub fn cache() -> Result<PathBuf> {
     let (variable, below_home) = match env::consts::OS {
         "windows" => ("LOCALAPPDATA", "AppData/Local"),
         "macos" => ("XDG_CACHE_HOME", "Library/Caches"),
@@ -225,8 +225,7 @@ fn cache() -> Result<PathBuf> {
     let base = base.or_else(|| env::home_dir().map(|home| home.join(below_home)));
     Ok(base
         .with_context(|| format!("expected a home folder or {variable} to keep tools in, found none"))?
-        .join("inkling")
-        .join("tools"))
+        .join("inkling"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 import { addWords, bytes as size, has, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/train.js';
 import zh from '../../i18n/zh/train.js';
-import { titleOf } from '../../models.js';
+import { titleOf } from '../../catalog.js';
 import { fillAlert } from '../../notices.js';
 import { GenerateStage } from './generate.js';
 import { Imports } from './imports.js';

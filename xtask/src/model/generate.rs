@@ -1,11 +1,14 @@
-//! `cargo xtask generate`: continue a prompt.
+//! `cargo xtask generate`: continue a prompt, or each of a file of prompts.
 
 use super::parameters::Parameters;
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use inkling::Engine;
 use inkling::generate::{Event, Finished, Generation};
+use inkling::sample::GenerationConfig;
+use inkling::train::recipe::END_OF_TEXT;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 #[derive(clap::Args)]
@@ -14,9 +17,12 @@ pub struct Args {
     #[arg(long)]
     model: PathBuf,
     /// The text to continue
-    #[arg(long, allow_hyphen_values = true)]
-    prompt: String,
-    /// Print one JSON object instead of the text as it comes
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "prompts")]
+    prompt: Option<String>,
+    /// A file of texts to continue one by one, with <|endoftext|> between them
+    #[arg(long, conflicts_with = "prompt")]
+    prompts: Option<PathBuf>,
+    /// Print one JSON object for each prompt instead of the text as it comes
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -24,22 +30,38 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    let prompts = args.prompt.clone().map_or_else(|| read_prompts(&args), |prompt| Ok(vec![prompt]))?;
     let mut engine = super::open(&args.model)?;
     let mut config = args.parameters.over(engine.defaults())?;
-    let seed = *config.seed.get_or_insert_with(clock);
-    let prompt_ids = engine.encode_prompt(&args.prompt)?;
-    let mut generation = Generation::start(&mut engine, prompt_ids.clone(), config)?;
+    config.seed.get_or_insert_with(clock);
+    prompts.iter().try_for_each(|prompt| answer(&mut engine, prompt, config.clone(), args.json))
+}
+
+fn read_prompts(args: &Args) -> Result<Vec<String>> {
+    let path = args.prompts.as_deref().unwrap_or(Path::new(""));
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let prompts = text.split(END_OF_TEXT).map(str::trim).filter(|prompt| !prompt.is_empty()).map(str::to_string);
+    let prompts: Vec<String> = prompts.collect();
+    ensure!(!prompts.is_empty(), "{}: expected prompts with {END_OF_TEXT} between them, found none", path.display());
+    Ok(prompts)
+}
+
+/// Prints what the model makes of one prompt.
+fn answer(engine: &mut Engine, prompt: &str, config: GenerationConfig, json: bool) -> Result<()> {
+    let seed = config.seed;
+    let prompt_ids = engine.encode_prompt(prompt)?;
+    let mut generation = Generation::start(engine, prompt_ids.clone(), config)?;
 
     let began = Instant::now();
     let mut prefill = Duration::ZERO;
     let mut out = std::io::stdout().lock();
-    if !args.json {
-        write!(out, "{}", args.prompt)?;
+    if !json {
+        write!(out, "{prompt}")?;
     }
     let sequences = loop {
-        match generation.advance(&mut engine, usize::MAX)? {
+        match generation.advance(engine, usize::MAX)? {
             Event::Prefill { .. } => prefill = began.elapsed(),
-            Event::Token { sequence: 0, text, .. } if !args.json => {
+            Event::Token { sequence: 0, text, .. } if !json => {
                 write!(out, "{text}")?;
                 out.flush()?;
             }
@@ -49,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     let decode = began.elapsed() - prefill;
     let first = &sequences[0];
-    if !args.json {
+    if !json {
         // Beams are known only now; of several sampled sequences only the first was shown.
         let unseen = if first.score.is_some() { &sequences[..] } else { &sequences[1..] };
         for (i, sequence) in unseen.iter().enumerate() {

@@ -1,0 +1,92 @@
+//! The lanes as WebAssembly SIMD.
+
+use std::arch::wasm32::*;
+
+/// Eight i16.
+#[derive(Clone, Copy)]
+pub struct Shorts(v128);
+
+/// Four i32.
+#[derive(Clone, Copy)]
+pub struct Ints(v128);
+
+/// Four f32.
+#[derive(Clone, Copy)]
+pub struct Floats(v128);
+
+impl Shorts {
+    /// Eight i8.
+    #[inline(always)]
+    pub fn widen(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment.
+        Self(unsafe { i16x8_load_extend_i8x8(bytes.as_ptr().cast()) })
+    }
+
+    /// The same four twice.
+    #[inline(always)]
+    pub fn repeat(quad: &[i16; 4]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment.
+        Self(unsafe { v128_load64_splat(quad.as_ptr().cast()) })
+    }
+}
+
+impl Ints {
+    #[inline(always)]
+    pub fn zero() -> Self {
+        Self(i32x4_splat(0))
+    }
+
+    /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
+    #[inline(always)]
+    pub fn add_dot(self, a: Shorts, b: Shorts) -> Self {
+        Self(i32x4_add(self.0, i32x4_dot_i16x8(a.0, b.0)))
+    }
+
+    /// Sums of neighbours: the two of `self`, then the two of `other`.
+    #[inline(always)]
+    pub fn pairs(self, other: Self) -> Self {
+        let even = i32x4_shuffle::<0, 2, 4, 6>(self.0, other.0);
+        Self(i32x4_add(even, i32x4_shuffle::<1, 3, 5, 7>(self.0, other.0)))
+    }
+}
+
+impl Floats {
+    #[inline(always)]
+    pub fn all(value: f32) -> Self {
+        Self(f32x4_splat(value))
+    }
+
+    /// Rounded to nearest, ties to even.
+    #[inline(always)]
+    pub fn of(ints: Ints) -> Self {
+        Self(f32x4_convert_i32x4(ints.0))
+    }
+
+    /// Four finite little-endian f16, exactly; those that are not finite become large numbers.
+    #[inline(always)]
+    pub fn halves(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment.
+        let bits = unsafe { u32x4_load_extend_u16x4(bytes.as_ptr().cast()) };
+        let magnitude = u32x4_shl(v128_and(bits, u32x4_splat(0x7fff)), 13);
+        let sign = u32x4_shl(v128_and(bits, u32x4_splat(0x8000)), 16);
+        Self(v128_or(f32x4_mul(magnitude, f32x4_splat(super::REBIAS)), sign))
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(f32x4_add(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        Self(f32x4_mul(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [f32; 4] {
+        let mut out = [0f32; 4];
+        // SAFETY: sixteen bytes are written, at any alignment.
+        unsafe { v128_store(out.as_mut_ptr().cast(), self.0) };
+        out
+    }
+}

@@ -1,0 +1,112 @@
+//! The lanes as SSE2, which every x86-64 processor has.
+
+use std::arch::x86_64::*;
+
+/// Eight i16.
+#[derive(Clone, Copy)]
+pub struct Shorts(__m128i);
+
+/// Four i32.
+#[derive(Clone, Copy)]
+pub struct Ints(__m128i);
+
+/// Four f32.
+#[derive(Clone, Copy)]
+pub struct Floats(__m128);
+
+impl Shorts {
+    /// Eight i8.
+    #[inline(always)]
+    pub fn widen(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
+        unsafe {
+            let bytes = _mm_loadl_epi64(bytes.as_ptr().cast());
+            Self(_mm_srai_epi16::<8>(_mm_unpacklo_epi8(bytes, bytes)))
+        }
+    }
+
+    /// The same four twice.
+    #[inline(always)]
+    pub fn repeat(quad: &[i16; 4]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
+        unsafe {
+            let quad = _mm_loadl_epi64(quad.as_ptr().cast());
+            Self(_mm_unpacklo_epi64(quad, quad))
+        }
+    }
+}
+
+impl Ints {
+    #[inline(always)]
+    pub fn zero() -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_setzero_si128() })
+    }
+
+    /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
+    #[inline(always)]
+    pub fn add_dot(self, a: Shorts, b: Shorts) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_add_epi32(self.0, _mm_madd_epi16(a.0, b.0)) })
+    }
+
+    /// Sums of neighbours: the two of `self`, then the two of `other`.
+    #[inline(always)]
+    pub fn pairs(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe {
+            let (a, b) = (_mm_castsi128_ps(self.0), _mm_castsi128_ps(other.0));
+            let even = _mm_castps_si128(_mm_shuffle_ps::<0b10_00_10_00>(a, b));
+            let odd = _mm_castps_si128(_mm_shuffle_ps::<0b11_01_11_01>(a, b));
+            Self(_mm_add_epi32(even, odd))
+        }
+    }
+}
+
+impl Floats {
+    #[inline(always)]
+    pub fn all(value: f32) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_set1_ps(value) })
+    }
+
+    /// Rounded to nearest, ties to even.
+    #[inline(always)]
+    pub fn of(ints: Ints) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_cvtepi32_ps(ints.0) })
+    }
+
+    /// Four finite little-endian f16, exactly; those that are not finite become large numbers.
+    #[inline(always)]
+    pub fn halves(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
+        unsafe {
+            let bits = _mm_unpacklo_epi16(_mm_loadl_epi64(bytes.as_ptr().cast()), _mm_setzero_si128());
+            let magnitude = _mm_slli_epi32::<13>(_mm_and_si128(bits, _mm_set1_epi32(0x7fff)));
+            let sign = _mm_slli_epi32::<16>(_mm_and_si128(bits, _mm_set1_epi32(0x8000)));
+            let magnitude = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(super::REBIAS));
+            Self(_mm_or_ps(magnitude, _mm_castsi128_ps(sign)))
+        }
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [f32; 4] {
+        let mut out = [0f32; 4];
+        // SAFETY: sixteen bytes are written, at any alignment; SSE2 is part of x86-64.
+        unsafe { _mm_storeu_ps(out.as_mut_ptr(), self.0) };
+        out
+    }
+}
