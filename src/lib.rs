@@ -12,6 +12,9 @@
 //!
 //! `web` (wasm32 only) has every export to JavaScript; nothing else knows that JavaScript exists.
 
+// The one instruction of the threads build that is not stable yet: sleeping until a value in memory changes.
+#![cfg_attr(all(target_arch = "wasm32", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
+
 pub mod convert;
 pub mod engine;
 pub mod error;
