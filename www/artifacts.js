@@ -14,17 +14,31 @@ const SIMD128 = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
+/** The same for relaxed SIMD: `f32x4.relaxed_madd` of three zero vectors. */
+const RELAXED = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 17, 65, 0, 253, 17, 65, 0,
+  253, 17, 253, 133, 2, 11,
+]);
+
+const relaxed = () => WebAssembly.validate(RELAXED);
+/** A page that its host has isolated from others may share memory between threads. */
+const shares = () => globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function';
+
 /** @typedef {{ name: string, script: string, binary: string, supported: () => boolean, threads: boolean }} Artifact */
 
-/** @type {Artifact[]} */
+/** @param {string} name @param {() => boolean} supported @param {boolean} [threads] @returns {Artifact} */
+const artifact = (name, supported, threads = false) => ({
+  name,
+  script: `engine/${name}/inkling.js`,
+  binary: `engine/${name}/inkling_bg.wasm`,
+  supported,
+  threads,
+});
+
 export const ARTIFACTS = [
-  {
-    name: 'simd128',
-    script: 'engine/simd128/inkling.js',
-    binary: 'engine/simd128/inkling_bg.wasm',
-    supported: () => WebAssembly.validate(SIMD128),
-    threads: false,
-  },
+  artifact('threads', () => shares() && relaxed(), true),
+  artifact('relaxed', relaxed),
+  artifact('simd128', () => WebAssembly.validate(SIMD128)),
 ];
 
 /**

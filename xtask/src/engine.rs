@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::tools::Toolbox;
+use crate::tools::{self, Toolbox};
 
 /// One build of the engine. The page chooses among them by what the browser can do.
 pub struct Artifact {
@@ -18,10 +18,35 @@ pub struct Artifact {
     rustflags: &'static [&'static str],
     /// Features wasm-opt must allow besides those every artifact has.
     wasm_opt: &'static [&'static str],
+    /// Whether its memory is shared by several threads: then the standard library is compiled with it.
+    threads: bool,
 }
 
 /// Every artifact of the site; the first needs least of a browser.
-pub const ARTIFACTS: &[Artifact] = &[Artifact { name: "simd128", rustflags: &[], wasm_opt: &[] }];
+pub const ARTIFACTS: &[Artifact] = &[
+    Artifact { name: "simd128", rustflags: &[], wasm_opt: &[], threads: false },
+    Artifact {
+        name: "relaxed",
+        rustflags: &["-Ctarget-feature=+relaxed-simd"],
+        wasm_opt: &["--enable-relaxed-simd"],
+        threads: false,
+    },
+    Artifact {
+        name: "threads",
+        rustflags: &[
+            "-Ctarget-feature=+relaxed-simd,+atomics,+bulk-memory",
+            "-Clink-arg=--shared-memory",
+            "-Clink-arg=--import-memory",
+            "-Clink-arg=--max-memory=4294967296",
+            "-Clink-arg=--export=__wasm_init_tls",
+            "-Clink-arg=--export=__tls_size",
+            "-Clink-arg=--export=__tls_align",
+            "-Clink-arg=--export=__tls_base",
+        ],
+        wasm_opt: &["--enable-relaxed-simd", "--enable-threads"],
+        threads: true,
+    },
+];
 
 /// What wasm-opt does to every artifact. The features are what rustc turns on for wasm32, and simd.
 const WASM_OPT: &[&str] = &[
@@ -73,6 +98,11 @@ impl Artifact {
         let flags: Vec<String> = self.rustflags.iter().map(|flag| flag.to_string()).chain(remapped()).collect();
         let flags = serde_json::json!(flags);
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
+        if self.threads {
+            // The standard library as it comes knows no threads in wasm, and compiling it is not stable yet.
+            tools::rust_src()?;
+            command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
+        }
         if !self.rustflags.is_empty() {
             // Else artifacts would take turns in one folder, each build undoing the last.
             command.arg("--target-dir").arg(target.join("artifacts").join(self.name));

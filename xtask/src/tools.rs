@@ -164,13 +164,23 @@ fn npm() -> Result<()> {
 /// The standard library for wasm.
 fn wasm_target() -> Result<()> {
     const TARGET: &str = "wasm32-unknown-unknown";
+    part_of_rust(&format!("{TARGET}/lib"), "the Rust standard library for wasm", &["target", "add", TARGET])
+}
+
+/// The sources of the standard library, for builds that compile it with flags of their own.
+pub fn rust_src() -> Result<()> {
+    part_of_rust("src/rust/library", "the sources of the Rust standard library", &["component", "add", "rust-src"])
+}
+
+/// Sees to it that the toolchain has this folder below `lib/rustlib`, by what rustup would be asked.
+fn part_of_rust(folder: &str, what: &str, rustup: &[&str]) -> Result<()> {
     let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(process::root()))?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(folder).is_dir() {
         return Ok(());
     }
-    println!("Getting the Rust standard library for {TARGET}");
-    process::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(process::root()))
-        .map_err(|error| anyhow!("could not get the target {TARGET} ({error:#}); try: rustup target add {TARGET}"))
+    println!("Getting {what}");
+    process::run(Command::new("rustup").args(rustup).current_dir(process::root()))
+        .map_err(|error| anyhow!("could not get {what} ({error:#}); try: rustup {}", rustup.join(" ")))
 }
 
 /// Installs Debian packages where that is possible without asking (as root), or says what would do it.
