@@ -5,17 +5,35 @@ use crate::error::{Result, try_vec};
 
 /// Values that share a scale.
 pub const BLOCK: usize = 32;
+/// Values of a row that lie together.
+pub const QUAD: usize = 4;
+/// Rows that are multiplied at once, and lie together for it.
+pub const TOGETHER: usize = 4;
 
 /// The largest integer.
 const LARGEST: f32 = i16::MAX as f32;
 
-/// Rows of activations.
+/// Rows of activations: groups of [`TOGETHER`], then single rows.
 pub struct Activations {
-    /// Blocks of a row.
-    pub blocks: usize,
+    blocks: usize,
     values: Vec<i16>,
     scales: Vec<f32>,
+    /// The sum of each block's integers.
+    sums: Vec<i32>,
 }
+
+/// A single row, or a group with `N` times the values: its blocks with their scales and sums.
+#[derive(Clone, Copy)]
+pub struct Blocks<'a, V, S, I> {
+    pub values: &'a [V],
+    pub scales: &'a [S],
+    pub sums: &'a [I],
+}
+
+/// One row.
+pub type Row<'a> = Blocks<'a, [i16; BLOCK], f32, i32>;
+/// A group of rows: of every block the quads of all rows side by side, in the order of the quads.
+pub type Group<'a> = Blocks<'a, [i16; TOGETHER * BLOCK], [f32; TOGETHER], [i32; TOGETHER]>;
 
 impl Activations {
     /// Rounds rows of `cols` values, a multiple of [`BLOCK`]. A block with a value that is not finite becomes NaN as a
@@ -25,14 +43,28 @@ impl Activations {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
     pub fn new(x: &[f32], cols: usize) -> Result<Self> {
         debug_assert!(cols.is_multiple_of(BLOCK) && x.len().is_multiple_of(cols), "{} values of {cols}", x.len());
+        let blocks = cols / BLOCK;
         let mut values = try_vec(0i16, x.len(), "activations")?;
         let mut scales = try_vec(0f32, x.len() / BLOCK, "activations")?;
+        let mut sums = try_vec(0i32, x.len() / BLOCK, "activations")?;
+        let rows = x.len() / cols.max(1);
+        let grouped = rows - rows % TOGETHER;
         let (x, _) = x.as_chunks::<BLOCK>();
-        let (out, _) = values.as_chunks_mut::<BLOCK>();
-        for ((x, out), scale) in x.iter().zip(out).zip(&mut scales) {
-            *scale = round(x, out);
+        let mut rounded = [0i16; BLOCK];
+        for (i, x) in x.iter().enumerate() {
+            let (row, block) = (i / blocks, i % blocks);
+            let place = if row < grouped { (row / TOGETHER * blocks + block) * TOGETHER + row % TOGETHER } else { i };
+            (scales[place], sums[place]) = round(x, &mut rounded);
+            if row < grouped {
+                let group = &mut values[(place - row % TOGETHER) * BLOCK..][..TOGETHER * BLOCK];
+                for (q, quad) in rounded.as_chunks::<QUAD>().0.iter().enumerate() {
+                    group[(q * TOGETHER + row % TOGETHER) * QUAD..][..QUAD].copy_from_slice(quad);
+                }
+            } else {
+                values[i * BLOCK..][..BLOCK].copy_from_slice(&rounded);
+            }
         }
-        Ok(Self { blocks: cols / BLOCK, values, scales })
+        Ok(Self { blocks, values, scales, sums })
     }
 
     /// The number of rows.
@@ -40,17 +72,39 @@ impl Activations {
         self.scales.len() / self.blocks.max(1)
     }
 
-    /// The integers of a row, block by block, and their scales.
+    /// The number of rows that are in groups.
+    pub fn grouped(&self) -> usize {
+        self.rows() - self.rows() % TOGETHER
+    }
+
+    /// A row that is not in a group.
     #[inline(always)]
-    pub fn row(&self, row: usize) -> (&[[i16; BLOCK]], &[f32]) {
+    pub fn row(&self, row: usize) -> Row<'_> {
+        debug_assert!(row >= self.grouped(), "row {row} is in a group");
         let range = row * self.blocks..(row + 1) * self.blocks;
-        (&self.values.as_chunks::<BLOCK>().0[range.clone()], &self.scales[range])
+        Blocks {
+            values: &self.values.as_chunks().0[range.clone()],
+            scales: &self.scales[range.clone()],
+            sums: &self.sums[range],
+        }
+    }
+
+    /// The group that begins with a row.
+    #[inline(always)]
+    pub fn group(&self, row: usize) -> Group<'_> {
+        let first = row / TOGETHER * self.blocks;
+        let range = first..first + self.blocks;
+        Blocks {
+            values: &self.values.as_chunks().0[range.clone()],
+            scales: &self.scales.as_chunks().0[range.clone()],
+            sums: &self.sums.as_chunks().0[range],
+        }
     }
 }
 
-/// Rounds a block and returns its scale.
+/// Rounds a block; its scale, and the sum of its integers.
 #[inline(always)]
-fn round(x: &[f32; BLOCK], out: &mut [i16; BLOCK]) -> f32 {
+fn round(x: &[f32; BLOCK], out: &mut [i16; BLOCK]) -> (f32, i32) {
     /// Added and taken away again, it rounds to the nearest integer, ties to even; what is left in the lower bits is it.
     const ROUND: f32 = 1.5 * (1 << 23) as f32;
     const INFINITE: u32 = 0x7f80_0000;
@@ -59,13 +113,13 @@ fn round(x: &[f32; BLOCK], out: &mut [i16; BLOCK]) -> f32 {
     let scale = f32::from_bits(largest) / LARGEST;
     if largest >= INFINITE || scale < f32::MIN_POSITIVE {
         out.fill(0);
-        return if largest >= INFINITE { f32::NAN } else { 0.0 };
+        return (if largest >= INFINITE { f32::NAN } else { 0.0 }, 0);
     }
     let inverse = LARGEST / f32::from_bits(largest);
     for (out, x) in out.iter_mut().zip(x) {
         *out = (x * inverse + ROUND).to_bits() as i16;
     }
-    scale
+    (scale, out.iter().map(|&v| i32::from(v)).sum())
 }
 
 #[cfg(test)]
@@ -75,15 +129,24 @@ mod tests {
 
     #[test]
     fn rounding_is_within_half_a_step() {
-        let x = values(5 * 64, 1);
+        let x = values(6 * 64, 1);
         let rounded = Activations::new(&x, 64).unwrap();
-        assert_eq!((rounded.rows(), rounded.blocks), (5, 2));
+        assert_eq!((rounded.rows(), rounded.grouped()), (6, 4));
+        let close = |q: i16, scale: f32, x: f32| {
+            assert_ne!(q, i16::MIN);
+            assert!((f32::from(q) * scale - x).abs() <= 0.501 * scale, "{x}: {q} × {scale}");
+        };
         for (row, x) in x.chunks(64).enumerate() {
-            let (blocks, scales) = rounded.row(row);
             for (i, x) in x.iter().enumerate() {
-                let (q, scale) = (blocks[i / BLOCK][i % BLOCK], scales[i / BLOCK]);
-                assert_ne!(q, i16::MIN);
-                assert!((f32::from(q) * scale - x).abs() <= 0.501 * scale, "{x}: {q} × {scale}");
+                let (block, at) = (i / BLOCK, i % BLOCK);
+                if row < 4 {
+                    let Blocks { values, scales, .. } = rounded.group(0);
+                    close(values[block][(at / QUAD * TOGETHER + row) * QUAD + at % QUAD], scales[block][row], *x);
+                } else {
+                    let Blocks { values, scales, sums } = rounded.row(row);
+                    close(values[block][at], scales[block], *x);
+                    assert_eq!(sums[block], values[block].iter().map(|&v| i32::from(v)).sum::<i32>());
+                }
             }
         }
     }
@@ -94,7 +157,7 @@ mod tests {
         (x[3], x[40]) = (f32::INFINITY, f32::NAN);
         x[64..].fill(1e-44);
         let rounded = Activations::new(&x, 96).unwrap();
-        let (_, scales) = rounded.row(0);
+        let scales = rounded.row(0).scales;
         assert!(scales[0].is_nan() && scales[1].is_nan() && scales[2] == 0.0, "{scales:?}");
     }
 }

@@ -1,28 +1,35 @@
-//! A weight matrix kept in the format of its file, its rows, and its product with activations.
+//! A weight matrix kept packed, its rows, and its product with activations.
 
 use super::activations::Activations;
-use super::interleaved;
+use super::interleaved::{self, Layout};
 use super::{Format, parallel};
 use crate::error::{Error, Result, try_vec};
 use candle_core::{Device, Tensor};
 
 /// A row-major matrix of shape `[rows, cols]` in any [`Format`]. There is never a second copy of the weights: they are
-/// multiplied as integers, [laid out](interleaved) for it in place, or rows are decoded while they are used.
+/// multiplied as integers, laid out for it once, or rows are decoded while they are used.
 #[derive(PartialEq)]
 pub struct Matrix {
     format: Format,
     rows: usize,
     cols: usize,
-    row_bytes: usize,
-    bytes: Vec<u8>,
-    /// How many rows, from the first, are interleaved.
-    interleaved: usize,
+    weights: Weights,
+}
+
+#[derive(PartialEq)]
+enum Weights {
+    /// Rows as the file has them.
+    Rows(Vec<u8>),
+    /// Groups of rows for integer arithmetic; in the last one rows that are lacking are zero.
+    Groups { layout: Layout, group_bytes: usize, whole: Vec<u8>, last: Vec<u8> },
 }
 
 /// Weight rows decoded and multiplied together.
 const ROWS: usize = 8;
 /// Weight rows and activation rows of the tile that a batch is multiplied by: as many sums as registers hold.
 const TILE: (usize, usize) = (4, 3);
+/// What memory is wanted for while a matrix is made.
+const WHAT: &str = "laying out weights";
 
 impl Matrix {
     /// Wraps the little-endian bytes of a tensor.
@@ -30,6 +37,21 @@ impl Matrix {
     /// # Errors
     /// [`Error::BadTensor`] when a row is not a whole number of blocks or `bytes` is not `rows` rows long.
     pub fn new(name: &str, format: Format, rows: usize, cols: usize, bytes: Vec<u8>) -> Result<Self> {
+        Self::ordered(name, format, rows, cols, bytes, None)
+    }
+
+    /// [`Self::new`] with the rows in another order: row `i` is the file's row `order(i)`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ordered(
+        name: &str,
+        format: Format,
+        rows: usize,
+        cols: usize,
+        bytes: Vec<u8>,
+        order: Option<&dyn Fn(usize) -> usize>,
+    ) -> Result<Self> {
         let bad = |expected: String, found: String| Error::BadTensor { name: name.to_string(), expected, found };
         let row_bytes = format.row_bytes(cols).ok_or_else(|| {
             bad(format!("rows of a multiple of {} values for {}", format.block_len(), format.name()), format!("{cols}"))
@@ -37,23 +59,20 @@ impl Matrix {
         if row_bytes.checked_mul(rows) != Some(bytes.len()) {
             return Err(bad(format!("{rows} rows of {row_bytes} bytes"), format!("{} bytes", bytes.len())));
         }
-        Self::laid_out(Self { format, rows, cols, row_bytes, bytes, interleaved: 0 })
-    }
-
-    /// Lays out the rows, which are as the file has them, for the kernel that will multiply them.
-    fn laid_out(mut self) -> Result<Self> {
-        self.interleaved = 0;
-        if self.is_integer() {
-            let whole = self.rows - self.rows % interleaved::ROWS;
-            interleaved::interleave(&mut self.bytes[..whole * self.row_bytes], self.row_bytes)?;
-            self.interleaved = whole;
-        }
-        Ok(self)
-    }
-
-    /// Whether products are computed with integers.
-    fn is_integer(&self) -> bool {
-        self.format == Format::Q8_0 && self.cols > 0
+        let weights = match Layout::of(format).filter(|_| cols > 0) {
+            Some(layout) => Weights::grouped(layout, format, rows, cols, bytes, order)?,
+            None => Weights::Rows(match order {
+                Some(order) => {
+                    let mut ordered = try_vec(0u8, bytes.len(), "reordering a tensor")?;
+                    for (row, out) in ordered.chunks_exact_mut(row_bytes.max(1)).enumerate() {
+                        out.copy_from_slice(&bytes[order(row) * row_bytes..][..row_bytes]);
+                    }
+                    ordered
+                }
+                None => bytes,
+            }),
+        };
+        Ok(Self { format, rows, cols, weights })
     }
 
     /// The number of rows: outputs of a linear layer, or entries of an embedding.
@@ -66,50 +85,22 @@ impl Matrix {
         self.cols
     }
 
-    /// A row as the file has it, which one that is interleaved is not.
-    fn row_slice(&self, row: usize) -> &[u8] {
-        &self.bytes[row * self.row_bytes..(row + 1) * self.row_bytes]
-    }
-
-    /// The interleaved rows that begin with `first`.
-    fn group(&self, first: usize) -> &[u8] {
-        &self.bytes[first * self.row_bytes..(first + interleaved::ROWS) * self.row_bytes]
-    }
-
-    /// Copies the bytes of a row as the file has them.
-    fn copy_row(&self, row: usize, out: &mut [u8]) {
-        if row < self.interleaved {
-            let r = row % interleaved::ROWS;
-            interleaved::row(self.group(row - r), r, out);
-        } else {
-            out.copy_from_slice(self.row_slice(row));
-        }
-    }
-
-    /// The same matrix with its rows in another order: row `i` is `self`'s row `from(i)`.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`] when the rows cannot be had twice.
-    pub fn gather(self, from: impl Fn(usize) -> usize) -> Result<Self> {
-        let mut bytes = try_vec(0u8, self.bytes.len(), "reordering a tensor")?;
-        for (row, out) in bytes.chunks_exact_mut(self.row_bytes).enumerate() {
-            self.copy_row(from(row), out);
-        }
-        Self::laid_out(Self { bytes, ..self })
-    }
-
     /// Decodes one row into `out`, which holds `cols` values.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when its bytes cannot be had twice.
+    /// [`Error::OutOfMemory`].
     pub fn row(&self, row: usize, out: &mut [f32]) -> Result<()> {
-        if row >= self.interleaved {
-            self.format.dequantize(self.row_slice(row), out);
-            return Ok(());
+        match &self.weights {
+            Weights::Rows(bytes) => {
+                let row_bytes = bytes.len() / self.rows.max(1);
+                self.format.dequantize(&bytes[row * row_bytes..][..row_bytes], out);
+            }
+            Weights::Groups { layout, .. } => {
+                let mut panel = layout.panel(self.cols)?;
+                layout.unpack(self.weights.group(row), &mut panel);
+                panel.row(row % interleaved::ROWS, out);
+            }
         }
-        let mut bytes = try_vec(0u8, self.row_bytes, "a row of weights")?;
-        self.copy_row(row, &mut bytes);
-        self.format.dequantize(&bytes, out);
         Ok(())
     }
 
@@ -127,8 +118,7 @@ impl Matrix {
 
     /// One row as f32, in place where it is stored so, else decoded into `buffer`.
     #[inline]
-    fn row_in<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
-        let bytes = self.row_slice(row);
+    fn row_in<'a>(&self, bytes: &'a [u8], buffer: &'a mut [f32]) -> &'a [f32] {
         // Only an allocator that does not align large blocks to four bytes makes the cast fail.
         if self.format == Format::F32
             && let Ok(values) = bytemuck::try_cast_slice(bytes)
@@ -144,21 +134,27 @@ impl Matrix {
     /// # Errors
     /// [`Error::OutOfMemory`] when the result cannot be had.
     pub fn matmul(&self, x: &[f32]) -> Result<Vec<f32>> {
-        if self.is_integer() {
-            return self.matmul_integers(x);
+        match &self.weights {
+            Weights::Rows(bytes) => self.matmul_rows(bytes, x),
+            Weights::Groups { layout, group_bytes, .. } => self.matmul_groups(*layout, *group_bytes, x),
         }
+    }
+
+    fn matmul_rows(&self, bytes: &[u8], x: &[f32]) -> Result<Vec<f32>> {
         let n = x.len() / self.cols.max(1);
+        let row_bytes = bytes.len() / self.rows.max(1);
+        let row_slice = |row: usize| &bytes[row * row_bytes..][..row_bytes];
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
         let mut buffer = try_vec(0f32, ROWS * self.cols, "decoding weights")?;
         for first in (0..self.rows).step_by(ROWS) {
             let mut buffers = buffer.chunks_exact_mut(self.cols);
             if first + ROWS > self.rows {
                 for (row, buffer) in (first..self.rows).zip(buffers) {
-                    self.multiply([self.row_in(row, buffer)], x, row, &mut out);
+                    self.multiply([self.row_in(row_slice(row), buffer)], x, row, &mut out);
                 }
                 break;
             }
-            let mut next = |j| buffers.next().map_or(&[][..], |buffer| self.row_in(first + j, buffer));
+            let mut next = |j| buffers.next().map_or(&[][..], |buffer| self.row_in(row_slice(first + j), buffer));
             let w: [&[f32]; ROWS] = std::array::from_fn(&mut next);
             let batched = n - n % TILE.1;
             let (many, few) = x.split_at(batched * self.cols);
@@ -174,35 +170,26 @@ impl Matrix {
     }
 
     /// [`Self::matmul`] with both sides as integers.
-    fn matmul_integers(&self, x: &[f32]) -> Result<Vec<f32>> {
+    fn matmul_groups(&self, layout: Layout, group_bytes: usize, x: &[f32]) -> Result<Vec<f32>> {
         /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
         const PART: usize = 1 << 16;
-        /// Rows of activations that stay in cache beside them.
-        const BATCH: usize = 32;
         let x = Activations::new(x, self.cols)?;
         let mut out = try_vec(0f32, x.rows() * self.rows, "activations")?;
         let shared = parallel::Shared::new(&mut out);
-        let width = (PART / self.row_bytes / interleaved::ROWS).max(1) * interleaved::ROWS;
+        let groups = self.rows.div_ceil(interleaved::ROWS);
         // Below that, waking another thread takes longer than the work.
-        let width = if self.bytes.len() * x.rows() < 2 * PART { self.rows.max(1) } else { width };
-        parallel::for_each((0..self.rows).step_by(width), |first| {
-            let end = (first + width).min(self.rows);
-            for batch in (0..x.rows()).step_by(BATCH) {
-                let batch = batch..(batch + BATCH).min(x.rows());
-                for row in (first..end.min(self.interleaved)).step_by(interleaved::ROWS) {
-                    interleaved::multiply(self.group(row), &x, batch.clone(), |i, sums| {
-                        // SAFETY: no other part has rows `first..end`.
-                        unsafe { shared.write(i * self.rows + row, &sums) }
-                    });
-                }
-                for row in first.max(self.interleaved)..end {
-                    for i in batch.clone() {
-                        // SAFETY: as above.
-                        unsafe { shared.write(i * self.rows + row, &[interleaved::dot(self.row_slice(row), x.row(i))]) }
-                    }
-                }
+        let width = if groups * group_bytes * x.rows() < 2 * PART { groups } else { PART / group_bytes }.max(1);
+        parallel::try_for_each((0..groups).step_by(width), |first| {
+            let mut panel = if x.grouped() > 0 { Some(layout.panel(self.cols)?) } else { None };
+            for row in (first..(first + width).min(groups)).map(|group| group * interleaved::ROWS) {
+                let there = (self.rows - row).min(interleaved::ROWS);
+                interleaved::multiply(layout, self.weights.group(row), &x, &mut panel, |i, sums| {
+                    // SAFETY: no other part has this row.
+                    unsafe { shared.write(i * self.rows + row, &sums[..there]) }
+                });
             }
-        });
+            Ok::<(), Error>(())
+        })?;
         Ok(out)
     }
 
@@ -222,6 +209,58 @@ impl Matrix {
                 out[(i + a) * self.rows + row + r] = *sum;
             }
         }
+    }
+}
+
+impl Weights {
+    fn grouped(
+        layout: Layout,
+        format: Format,
+        rows: usize,
+        cols: usize,
+        mut bytes: Vec<u8>,
+        order: Option<&dyn Fn(usize) -> usize>,
+    ) -> Result<Self> {
+        let row_bytes = bytes.len() / rows.max(1);
+        let (read, write) = (interleaved::ROWS * row_bytes, layout.group_bytes(cols));
+        let zeros = try_vec(0u8, row_bytes, WHAT)?;
+        let mut last = try_vec(0u8, if rows.is_multiple_of(interleaved::ROWS) { 0 } else { write }, WHAT)?;
+        let group = |bytes: &[u8], first: usize, out: &mut [u8]| {
+            let row = |row: usize| match order {
+                _ if row >= rows => &zeros[..],
+                Some(order) => &bytes[order(row) * row_bytes..][..row_bytes],
+                None => &bytes[row * row_bytes..][..row_bytes],
+            };
+            layout.lay_out(format, std::array::from_fn(|r| row(first + r)), out);
+        };
+        let count = rows / interleaved::ROWS;
+        if !last.is_empty() {
+            group(&bytes, count * interleaved::ROWS, &mut last);
+        }
+        if order.is_none() && read == write {
+            // In place, so that no tensor is ever there twice.
+            let mut out = try_vec(0u8, write, WHAT)?;
+            for at in (0..count).map(|group| group * read) {
+                let rows: [&[u8]; interleaved::ROWS] =
+                    std::array::from_fn(|r| &bytes[at + r * row_bytes..][..row_bytes]);
+                layout.lay_out(format, rows, &mut out);
+                bytes[at..at + read].copy_from_slice(&out);
+            }
+            bytes.truncate(count * read);
+            return Ok(Self::Groups { layout, group_bytes: write, whole: bytes, last });
+        }
+        let mut whole = try_vec(0u8, count * write, WHAT)?;
+        for (i, out) in whole.chunks_exact_mut(write).enumerate() {
+            group(&bytes, i * interleaved::ROWS, out);
+        }
+        Ok(Self::Groups { layout, group_bytes: write, whole, last })
+    }
+
+    /// The group that has a row.
+    fn group(&self, row: usize) -> &[u8] {
+        let Self::Groups { group_bytes: bytes, whole, last, .. } = self else { return &[] };
+        let at = row / interleaved::ROWS * bytes;
+        whole.get(at..at + bytes).unwrap_or(last)
     }
 }
 
@@ -309,7 +348,8 @@ mod tests {
                 let wanted: Vec<f32> =
                     x.matmul(&decoded.t().unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
                 // Where activations are rounded, each product is off by half a step of 0.5 / 32767 times a weight below 0.5.
-                let rounded = if matrix.is_integer() { cols as f32 * 0.25 / 32767.0 / 2.0 } else { 0.0 };
+                let integers = Layout::of(format).is_some();
+                let rounded = if integers { cols as f32 * 0.25 / 32767.0 / 2.0 } else { 0.0 };
                 for (found, wanted) in found.iter().zip(&wanted) {
                     let off = (found - wanted).abs();
                     assert!(off < 1e-4 + rounded, "{format:?} {rows}x{cols}: {wanted}, found {found}");
@@ -322,7 +362,7 @@ mod tests {
     #[test]
     fn the_batch_does_not_change_a_bit() {
         for (format, rows, cols, n) in
-            [(Format::F32, 11, 37, 6), (Format::Q8_0, 11, 96, 6), (Format::Q8_0, 901, 256, 35)]
+            [(Format::F32, 11, 37, 6), (Format::Q8_0, 11, 96, 6), (Format::Q8_0, 901, 256, 35), (Format::Q6_K, 5, 256, 9)]
         {
             let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
             format.quantize(&values(rows * cols, 1), &mut bytes);
@@ -334,20 +374,20 @@ mod tests {
         }
     }
 
-    /// Interleaved rows are found again, decoded and in another order.
+    /// Rows that are laid out anew are found again, in the order of the file and in another.
     #[test]
     fn rows_are_those_of_the_file() {
-        for format in [Format::Q8_0, Format::Q4_0] {
-            let (rows, cols) = (11, 64);
+        for format in [Format::Q8_0, Format::Q4_0, Format::Q6_K, Format::F16] {
+            let (rows, cols) = (11, 256);
             let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
             format.quantize(&values(rows * cols, 4), &mut bytes);
             let mut wanted = vec![0f32; rows * cols];
             format.dequantize(&bytes, &mut wanted);
-            let matrix = Matrix::new("w", format, rows, cols, bytes).unwrap();
             let all = |matrix: &Matrix| matrix.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            assert_eq!(all(&matrix), wanted);
-            let turned = matrix.gather(|row| rows - 1 - row).unwrap();
-            assert!(all(&turned).chunks(cols).eq(wanted.chunks(cols).rev()));
+            let turned: &dyn Fn(usize) -> usize = &|row| rows - 1 - row;
+            let matrix = Matrix::ordered("w", format, rows, cols, bytes.clone(), Some(turned)).unwrap();
+            assert!(all(&matrix).chunks(cols).eq(wanted.chunks(cols).rev()), "{format:?}");
+            assert_eq!(all(&Matrix::new("w", format, rows, cols, bytes).unwrap()), wanted, "{format:?}");
         }
     }
 

@@ -24,6 +24,12 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
     });
 }
 
+/// A block for the kernel: its scale, and `q`, one a byte.
+pub(super) fn codes(block: &[u8; BYTES]) -> ([u8; 2], [u8; VALUES]) {
+    let half = |i: usize| if i < 16 { block[2 + i] & 15 } else { block[2 + i - 16] >> 4 };
+    ([block[0], block[1]], std::array::from_fn(half))
+}
+
 /// Encodes whole blocks as ggml does: the value of the largest magnitude becomes −8 exactly, whatever its sign.
 pub fn quantize(values: &[f32], bytes: &mut [u8]) {
     to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {

@@ -9,6 +9,7 @@
 
 use super::float::{f16_bytes, from_f16};
 use super::format::{for_blocks, to_blocks};
+use super::interleaved::Parts;
 use super::q8_0::inverse;
 use super::search::{affine, nearest};
 
@@ -32,22 +33,38 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
 }
 
 /// `d · scale` and `dmin · min` of the eight groups of a Q4_K or Q5_K block, from its first 16 bytes.
+#[inline(always)]
+pub(super) fn scale_min<const BYTES: usize>(block: &[u8; BYTES]) -> [(f32, f32); 8] {
+    let d = from_f16([block[0], block[1]]);
+    let dmin = from_f16([block[2], block[3]]);
+    six_bits(block).map(|[scale, min]| (d * f32::from(scale), dmin * f32::from(min)))
+}
+
+/// `scale` and `min` of the eight groups of a Q4_K or Q5_K block.
 ///
 /// Of the 12 packed bytes the first four hold the low 6 bits of scales 0–3, the next four those of mins 0–3; their upper
 /// two bits are the upper bits of numbers 4–7, whose lower four are in the last four bytes: scale low, min high.
 #[inline(always)]
-pub(super) fn scale_min<const BYTES: usize>(block: &[u8; BYTES]) -> [(f32, f32); 8] {
+pub(super) fn six_bits<const BYTES: usize>(block: &[u8; BYTES]) -> [[u8; 2]; 8] {
     const { assert!(BYTES >= 16) };
-    let d = from_f16([block[0], block[1]]);
-    let dmin = from_f16([block[2], block[3]]);
     let packed = &block[4..16];
-    let mut groups = [(0f32, 0f32); 8];
+    let mut groups = [[0; 2]; 8];
     for j in 0..4 {
         let (scales, mins, rest) = (packed[j], packed[j + 4], packed[j + 8]);
-        groups[j] = (d * f32::from(scales & 63), dmin * f32::from(mins & 63));
-        groups[j + 4] = (d * f32::from(rest & 15 | scales >> 6 << 4), dmin * f32::from(rest >> 4 | mins >> 6 << 4));
+        groups[j] = [scales & 63, mins & 63];
+        groups[j + 4] = [rest & 15 | scales >> 6 << 4, rest >> 4 | mins >> 6 << 4];
     }
     groups
+}
+
+/// A block for the kernel.
+pub(super) fn parts(block: &[u8; BYTES]) -> Parts {
+    let half = |pair: usize, i: usize| block[16 + 32 * pair + i % 32] >> (i / 32 * 4) & 15;
+    Parts {
+        head: [[block[0], block[1]], [block[2], block[3]]],
+        scales: six_bits(block),
+        values: std::array::from_fn(|i| half(i / 64, i % 64)),
+    }
 }
 
 /// Encodes whole blocks, with the scales that [`affine`] finds.

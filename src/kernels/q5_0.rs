@@ -43,6 +43,13 @@ pub(super) fn fifth_bits(packed: [u8; 4]) -> [u8; 32] {
     bits
 }
 
+/// A block for the kernel: its scale, and `q − 16` as i8, so that it is a block of Q8_0.
+pub(super) fn codes(block: &[u8; BYTES]) -> ([u8; 2], [u8; VALUES]) {
+    let fifth = fifth_bits([block[2], block[3], block[4], block[5]]);
+    let half = |i: usize| if i < 16 { block[6 + i] & 15 } else { block[6 + i - 16] >> 4 };
+    ([block[0], block[1]], std::array::from_fn(|i| (half(i) | fifth[i]).wrapping_sub(16)))
+}
+
 /// Encodes whole blocks as ggml does: the value of the largest magnitude becomes −16 exactly, whatever its sign.
 pub fn quantize(values: &[f32], bytes: &mut [u8]) {
     to_blocks(values, bytes, |values: &[f32; VALUES], block: &mut [u8; BYTES]| {

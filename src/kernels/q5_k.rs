@@ -7,7 +7,8 @@
 //! | 48..176 | the other four: 32 bytes for two groups, the even group in the low halves, the odd one in the high halves |
 
 use super::format::{for_blocks, to_blocks};
-use super::q4_k::{encode, scale_min};
+use super::interleaved::Parts;
+use super::q4_k::{encode, scale_min, six_bits};
 
 pub const VALUES: usize = 256;
 pub const BYTES: usize = 176;
@@ -28,6 +29,17 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
             }
         }
     });
+}
+
+/// A block for the kernel.
+pub(super) fn parts(block: &[u8; BYTES]) -> Parts {
+    let half = |pair: usize, i: usize| block[48 + 32 * pair + i % 32] >> (i / 32 * 4) & 15;
+    let fifth = |i: usize| block[16 + i % 32] >> (i / 32) & 1;
+    Parts {
+        head: [[block[0], block[1]], [block[2], block[3]]],
+        scales: six_bits(block),
+        values: std::array::from_fn(|i| half(i / 64, i % 64) | fifth(i) << 4),
+    }
 }
 
 /// Encodes whole blocks, as Q4_K does with a bit more for every value.

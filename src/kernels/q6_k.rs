@@ -9,6 +9,7 @@
 
 use super::float::{f16_bytes, from_f16};
 use super::format::{for_blocks, to_blocks};
+use super::interleaved::Parts;
 use super::q8_0::inverse;
 use super::search::{nearest_signed, symmetric};
 
@@ -38,6 +39,20 @@ pub fn dequantize(bytes: &[u8], out: &mut [f32]) {
             }
         }
     });
+}
+
+/// A block for the kernel: two scales for 32 values, and `q − 32` as i8.
+pub(super) fn parts(block: &[u8; BYTES]) -> Parts {
+    let value = |half: usize, i: usize| {
+        let low = block[64 * half + i % 64] >> (i / 64 * 4) & 15;
+        let high = block[128 + 32 * half + i % 32] >> (i / 32 * 2) & 3;
+        (low | high << 4).wrapping_sub(32)
+    };
+    Parts {
+        head: [[block[208], block[209]], [0; 2]],
+        scales: std::array::from_fn(|i| [block[192 + 2 * i], block[193 + 2 * i]]),
+        values: std::array::from_fn(|i| value(i / 128, i % 128)),
+    }
 }
 
 /// Encodes whole blocks, with the scales that [`symmetric`] finds.

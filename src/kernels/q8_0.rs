@@ -34,6 +34,11 @@ pub fn quantize(values: &[f32], bytes: &mut [u8]) {
     });
 }
 
+/// A block for the kernel: its scale, and its values as they are.
+pub(super) fn codes(block: &[u8; BYTES]) -> ([u8; 2], [u8; VALUES]) {
+    ([block[0], block[1]], std::array::from_fn(|i| block[2 + i]))
+}
+
 /// `1 / d`, or 0 for 0.
 #[inline(always)]
 pub(super) fn inverse(d: f32) -> f32 {

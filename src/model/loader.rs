@@ -231,16 +231,16 @@ impl<'a> Loader<'a> {
     }
 
     /// A matrix `[rows, cols]`.
-    fn matrix(&mut self, name: &str, layout: Layout, rows: usize, cols: usize) -> Result<Matrix> {
+    fn matrix(&mut self, name: &str, layout: Layout, rows: usize, cols: usize, order: Option<Order>) -> Result<Matrix> {
         let file_name = self.resolve(name, "weight");
         // GGUF has every matrix output-major.
         if layout == Layout::OutputMajor || self.is_gguf() {
             let (format, bytes) = self.read(&file_name, &[rows, cols])?;
-            return Matrix::new(&file_name, format, rows, cols, bytes);
+            return Matrix::ordered(&file_name, format, rows, cols, bytes, order);
         }
         let (format, bytes) = self.read(&file_name, &[cols, rows])?;
         let bytes = transpose(&bytes, cols, rows, format.block_bytes())?;
-        Matrix::new(&file_name, format, rows, cols, bytes)
+        Matrix::ordered(&file_name, format, rows, cols, bytes, order)
     }
 
     /// A weight `[rows, cols]`: packed for reading, dense for training.
@@ -249,10 +249,7 @@ impl<'a> Loader<'a> {
         if let Some(tensor) = self.given(name, "weight", &shape)? {
             return Ok(Weight::Dense(if layout == Layout::OutputMajor { tensor } else { tensor.t()? }));
         }
-        let mut matrix = self.matrix(name, layout, rows, cols)?;
-        if let Some(order) = order {
-            matrix = matrix.gather(order)?;
-        }
+        let matrix = self.matrix(name, layout, rows, cols, order)?;
         self.weight_of(matrix, name, layout)
     }
 
@@ -332,7 +329,7 @@ impl<'a> Loader<'a> {
             return self.linear("lm_head", Layout::OutputMajor, width, vocab_size, Bias::No);
         }
         let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
-        let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width)?;
+        let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width, None)?;
         if embedding.weight().is(&head)? {
             (self.parameters, self.bytes_by_format) = (parameters, bytes);
             return Ok(Linear::new(embedding.weight(), None));

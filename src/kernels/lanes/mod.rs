@@ -18,35 +18,42 @@ pub use portable::{Floats, Ints, Shorts};
 
 /// 2¹¹²: what the exponent of an f16 lacks when its bits are read as those of an f32.
 const REBIAS: f32 = f32::from_bits((127 + 112) << 23);
+/// The bits of an f32 that those of an f16 may take: the sign, and all below the upper three of the exponent.
+const SIGN_AND_HALF: u32 = 0x8fff_ffff;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What one set makes of some bytes.
+    macro_rules! computed {
+        ($set:path) => {{
+            use $set as set;
+            let words: [u8; 16] = std::array::from_fn(|i| (i * 37 + 11) as u8);
+            let mut out = Vec::new();
+            for weights in set::Shorts::nibbles(&words).into_iter().chain([BYTES, HALVES].map(|b| set::Shorts::widen(&b))) {
+                let sums = set::Ints::all(-7).add_dot(weights, set::Shorts::repeat(&QUAD));
+                let pairs = sums.pairs(set::Ints::all(3)).minus(set::Ints::all(5));
+                out.push(set::Floats::of(sums).to_array());
+                out.push(set::Floats::of(pairs).to_array());
+            }
+            let scale = set::Floats::halves(&HALVES).times(set::Floats::all(0.1));
+            out.push(set::Floats::all(0.5).plus(scale).minus(set::Floats::bytes(&[0, 127, 128, 255])).to_array());
+            out
+        }};
+    }
+
+    const BYTES: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, 0x81, 5, 0xf0];
+    const HALVES: [u8; 8] = [0x00, 0x3c, 0x01, 0x00, 0xff, 0x83, 0xff, 0xfb];
+    const QUAD: [i16; 4] = [-8192, 8191, 77, -3];
+
     #[test]
     fn every_set_computes_the_same() {
-        let bytes: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, 0x81, 5, 0xf0];
-        let quad = [-8192i16, 8191, 77, -3];
-        let halves: [u8; 8] = [0x00, 0x3c, 0x01, 0x00, 0xff, 0x83, 0xff, 0xfb];
-        let here = {
-            let sums = Ints::zero().add_dot(Shorts::widen(&bytes), Shorts::repeat(&quad));
-            let other = Ints::zero().add_dot(Shorts::widen(&halves), Shorts::repeat(&quad));
-            let scale = Floats::halves(&halves).times(Floats::all(0.1));
-            let total = Floats::of(sums.pairs(other));
-            (total.to_array(), Floats::all(0.5).plus(total.times(scale)).to_array())
-        };
-        let plain = {
-            use portable::{Floats, Ints, Shorts};
-            let sums = Ints::zero().add_dot(Shorts::widen(&bytes), Shorts::repeat(&quad));
-            let other = Ints::zero().add_dot(Shorts::widen(&halves), Shorts::repeat(&quad));
-            let scale = Floats::halves(&halves).times(Floats::all(0.1));
-            let total = Floats::of(sums.pairs(other));
-            (total.to_array(), Floats::all(0.5).plus(total.times(scale)).to_array())
-        };
-        assert_eq!(here, plain);
-        let dot = |bytes: &[u8]| bytes.iter().zip(quad).map(|(b, x)| i32::from(*b as i8) * i32::from(x)).sum::<i32>();
-        let wanted = [&bytes[..4], &bytes[4..], &halves[..4], &halves[4..]].map(|half| dot(half) as f32);
-        assert_eq!(here.0, wanted);
+        let here = computed!(super);
+        assert_eq!(here, computed!(portable));
+        let product = |i: usize| i32::from(BYTES[i] as i8) * i32::from(QUAD[i % 4]);
+        let wanted: [f32; 4] = std::array::from_fn(|i| (product(2 * i) + product(2 * i + 1) - 7) as f32);
+        assert_eq!(here[8], wanted);
     }
 
     #[test]

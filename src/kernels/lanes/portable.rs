@@ -1,4 +1,5 @@
 //! The lanes as arrays, for processors without a set of their own; the reference of the others.
+#![cfg_attr(test, allow(dead_code, reason = "the tests need not call all of it"))]
 
 /// Eight i16.
 #[derive(Clone, Copy)]
@@ -24,12 +25,24 @@ impl Shorts {
     pub fn repeat(quad: &[i16; 4]) -> Self {
         Self(std::array::from_fn(|i| quad[i % 4]))
     }
+
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    #[inline(always)]
+    pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
+        let word = |i: usize| u16::from_le_bytes([words[2 * i], words[2 * i + 1]]);
+        std::array::from_fn(|half| Self(std::array::from_fn(|i| (word(i) >> (4 * half) & 15) as i16)))
+    }
 }
 
 impl Ints {
     #[inline(always)]
-    pub fn zero() -> Self {
-        Self([0; 4])
+    pub fn all(value: i32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
@@ -63,10 +76,20 @@ impl Floats {
     #[inline(always)]
     pub fn halves(bytes: &[u8; 8]) -> Self {
         Self(std::array::from_fn(|i| {
-            let bits = u32::from(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
-            let magnitude = f32::from_bits((bits & 0x7fff) << 13) * super::REBIAS;
-            f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+            let bits = i32::from(i16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
+            f32::from_bits((bits << 13) as u32 & super::SIGN_AND_HALF) * super::REBIAS
         }))
+    }
+
+    /// Four i8.
+    #[inline(always)]
+    pub fn bytes(bytes: &[u8; 4]) -> Self {
+        Self(bytes.map(|b| f32::from(b as i8)))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
     }
 
     #[inline(always)]
@@ -77,6 +100,11 @@ impl Floats {
     #[inline(always)]
     pub fn times(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[f32; 4]) -> Self {
+        Self(*values)
     }
 
     #[inline(always)]

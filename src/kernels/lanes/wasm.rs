@@ -28,12 +28,31 @@ impl Shorts {
         // SAFETY: eight bytes are read, at any alignment.
         Self(unsafe { v128_load64_splat(quad.as_ptr().cast()) })
     }
+
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    #[inline(always)]
+    pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
+        let low = u16x8_splat(15);
+        // SAFETY: sixteen bytes are read, at any alignment.
+        let words = unsafe { v128_load(words.as_ptr().cast()) };
+        [
+            Self(v128_and(words, low)),
+            Self(v128_and(u16x8_shr(words, 4), low)),
+            Self(v128_and(u16x8_shr(words, 8), low)),
+            Self(u16x8_shr(words, 12)),
+        ]
+    }
 }
 
 impl Ints {
     #[inline(always)]
-    pub fn zero() -> Self {
-        Self(i32x4_splat(0))
+    pub fn all(value: i32) -> Self {
+        Self(i32x4_splat(value))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(i32x4_sub(self.0, other.0))
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
@@ -66,10 +85,23 @@ impl Floats {
     #[inline(always)]
     pub fn halves(bytes: &[u8; 8]) -> Self {
         // SAFETY: eight bytes are read, at any alignment.
-        let bits = unsafe { u32x4_load_extend_u16x4(bytes.as_ptr().cast()) };
-        let magnitude = u32x4_shl(v128_and(bits, u32x4_splat(0x7fff)), 13);
-        let sign = u32x4_shl(v128_and(bits, u32x4_splat(0x8000)), 16);
-        Self(v128_or(f32x4_mul(magnitude, f32x4_splat(super::REBIAS)), sign))
+        let bits = unsafe { i32x4_load_extend_i16x4(bytes.as_ptr().cast()) };
+        // The sign is in all upper bits now; the exponent takes its place below the first of them.
+        let moved = v128_and(i32x4_shl(bits, 13), u32x4_splat(super::SIGN_AND_HALF));
+        Self(f32x4_mul(moved, f32x4_splat(super::REBIAS)))
+    }
+
+    /// Four i8.
+    #[inline(always)]
+    pub fn bytes(bytes: &[u8; 4]) -> Self {
+        // SAFETY: four bytes are read, at any alignment.
+        let bytes = unsafe { v128_load32_zero(bytes.as_ptr().cast()) };
+        Self(f32x4_convert_i32x4(i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(bytes))))
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        Self(f32x4_sub(self.0, other.0))
     }
 
     #[inline(always)]
@@ -80,6 +112,12 @@ impl Floats {
     #[inline(always)]
     pub fn times(self, other: Self) -> Self {
         Self(f32x4_mul(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[f32; 4]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
     }
 
     #[inline(always)]

@@ -34,13 +34,34 @@ impl Shorts {
             Self(_mm_unpacklo_epi64(quad, quad))
         }
     }
+
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    #[inline(always)]
+    pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
+        // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
+        unsafe {
+            let (words, low) = (_mm_loadu_si128(words.as_ptr().cast()), _mm_set1_epi16(15));
+            [
+                Self(_mm_and_si128(words, low)),
+                Self(_mm_and_si128(_mm_srli_epi16::<4>(words), low)),
+                Self(_mm_and_si128(_mm_srli_epi16::<8>(words), low)),
+                Self(_mm_srli_epi16::<12>(words)),
+            ]
+        }
+    }
 }
 
 impl Ints {
     #[inline(always)]
-    pub fn zero() -> Self {
+    pub fn all(value: i32) -> Self {
         // SAFETY: SSE2 is part of x86-64.
-        Self(unsafe { _mm_setzero_si128() })
+        Self(unsafe { _mm_set1_epi32(value) })
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_sub_epi32(self.0, other.0) })
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
@@ -82,12 +103,28 @@ impl Floats {
     pub fn halves(bytes: &[u8; 8]) -> Self {
         // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
         unsafe {
-            let bits = _mm_unpacklo_epi16(_mm_loadl_epi64(bytes.as_ptr().cast()), _mm_setzero_si128());
-            let magnitude = _mm_slli_epi32::<13>(_mm_and_si128(bits, _mm_set1_epi32(0x7fff)));
-            let sign = _mm_slli_epi32::<16>(_mm_and_si128(bits, _mm_set1_epi32(0x8000)));
-            let magnitude = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(super::REBIAS));
-            Self(_mm_or_ps(magnitude, _mm_castsi128_ps(sign)))
+            let bits = _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(bytes.as_ptr().cast()));
+            // The sign fills the upper bits; the exponent takes its place below the first of them.
+            let moved = _mm_and_si128(_mm_srai_epi32::<3>(bits), _mm_set1_epi32(super::SIGN_AND_HALF as i32));
+            Self(_mm_mul_ps(_mm_castsi128_ps(moved), _mm_set1_ps(super::REBIAS)))
         }
+    }
+
+    /// Four i8.
+    #[inline(always)]
+    pub fn bytes(bytes: &[u8; 4]) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe {
+            let bytes = _mm_cvtsi32_si128(i32::from_le_bytes(*bytes));
+            let doubled = _mm_unpacklo_epi8(bytes, bytes);
+            Self(_mm_cvtepi32_ps(_mm_srai_epi32::<24>(_mm_unpacklo_epi16(doubled, doubled))))
+        }
+    }
+
+    #[inline(always)]
+    pub fn minus(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_sub_ps(self.0, other.0) })
     }
 
     #[inline(always)]
@@ -100,6 +137,12 @@ impl Floats {
     pub fn times(self, other: Self) -> Self {
         // SAFETY: SSE2 is part of x86-64.
         Self(unsafe { _mm_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[f32; 4]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
+        Self(unsafe { _mm_loadu_ps(values.as_ptr()) })
     }
 
     #[inline(always)]
