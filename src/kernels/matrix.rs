@@ -2,7 +2,8 @@
 
 use super::activations::Activations;
 use super::interleaved::{self, Layout};
-use super::{Format, parallel};
+use super::reduce::total;
+use super::{Format, dense, parallel};
 use crate::error::{Error, Result, try_vec};
 use candle_core::{Device, Tensor};
 
@@ -20,14 +21,17 @@ pub struct Matrix {
 enum Weights {
     /// Rows as the file has them.
     Rows(Vec<u8>),
-    /// Groups of rows for integer arithmetic; in the last one rows that are lacking are zero.
-    Groups { layout: Layout, group_bytes: usize, whole: Vec<u8>, last: Vec<u8> },
+    /// Groups of rows; in the last one rows that are lacking are zero.
+    Groups { kind: Kind, group_bytes: usize, whole: Vec<u8>, last: Vec<u8> },
 }
 
-/// Weight rows decoded and multiplied together.
-const ROWS: usize = 8;
-/// Weight rows and activation rows of the tile that a batch is multiplied by: as many sums as registers hold.
-const TILE: (usize, usize) = (4, 3);
+/// What groups of rows are multiplied by.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Integers(Layout),
+    Floats(Format),
+}
+
 /// What memory is wanted for while a matrix is made.
 const WHAT: &str = "laying out weights";
 
@@ -59,8 +63,13 @@ impl Matrix {
         if row_bytes.checked_mul(rows) != Some(bytes.len()) {
             return Err(bad(format!("{rows} rows of {row_bytes} bytes"), format!("{} bytes", bytes.len())));
         }
-        let weights = match Layout::of(format).filter(|_| cols > 0) {
-            Some(layout) => Weights::grouped(layout, format, rows, cols, bytes, order)?,
+        let kind = match Layout::of(format) {
+            Some(layout) => Some(Kind::Integers(layout)),
+            None if dense::takes(format, cols) && dense::is_finite(format, &bytes) => Some(Kind::Floats(format)),
+            None => None,
+        };
+        let weights = match kind.filter(|_| cols > 0) {
+            Some(kind) => Weights::grouped(kind, format, rows, cols, bytes, order)?,
             None => Weights::Rows(match order {
                 Some(order) => {
                     let mut ordered = try_vec(0u8, bytes.len(), "reordering a tensor")?;
@@ -95,11 +104,14 @@ impl Matrix {
                 let row_bytes = bytes.len() / self.rows.max(1);
                 self.format.dequantize(&bytes[row * row_bytes..][..row_bytes], out);
             }
-            Weights::Groups { layout, .. } => {
-                let mut panel = layout.panel(self.cols)?;
-                layout.unpack(self.weights.group(row), &mut panel);
-                panel.row(row % interleaved::ROWS, out);
-            }
+            Weights::Groups { kind, .. } => match kind {
+                Kind::Integers(layout) => {
+                    let mut panel = layout.panel(self.cols)?;
+                    layout.unpack(self.weights.group(row), &mut panel);
+                    panel.row(row % interleaved::ROWS, out);
+                }
+                Kind::Floats(format) => dense::row(*format, self.weights.group(row), row % interleaved::ROWS, out),
+            },
         }
         Ok(())
     }
@@ -116,19 +128,6 @@ impl Matrix {
         Ok(Tensor::from_vec(values, (self.rows, self.cols), &Device::Cpu)?)
     }
 
-    /// One row as f32, in place where it is stored so, else decoded into `buffer`.
-    #[inline]
-    fn row_in<'a>(&self, bytes: &'a [u8], buffer: &'a mut [f32]) -> &'a [f32] {
-        // Only an allocator that does not align large blocks to four bytes makes the cast fail.
-        if self.format == Format::F32
-            && let Ok(values) = bytemuck::try_cast_slice(bytes)
-        {
-            return values;
-        }
-        self.format.dequantize(bytes, buffer);
-        buffer
-    }
-
     /// `x · selfᵀ`: `x` is `[n, cols]`, the result `[n, rows]`, both row-major.
     ///
     /// # Errors
@@ -136,85 +135,86 @@ impl Matrix {
     pub fn matmul(&self, x: &[f32]) -> Result<Vec<f32>> {
         match &self.weights {
             Weights::Rows(bytes) => self.matmul_rows(bytes, x),
-            Weights::Groups { layout, group_bytes, .. } => self.matmul_groups(*layout, *group_bytes, x),
+            Weights::Groups { kind, group_bytes, .. } => self.matmul_groups(*kind, *group_bytes, x),
         }
     }
 
+    /// [`Self::matmul`] by decoding four rows at a time.
     fn matmul_rows(&self, bytes: &[u8], x: &[f32]) -> Result<Vec<f32>> {
-        let n = x.len() / self.cols.max(1);
-        let row_bytes = bytes.len() / self.rows.max(1);
-        let row_slice = |row: usize| &bytes[row * row_bytes..][..row_bytes];
-        let mut out = try_vec(0f32, n * self.rows, "activations")?;
-        let mut buffer = try_vec(0f32, ROWS * self.cols, "decoding weights")?;
-        for first in (0..self.rows).step_by(ROWS) {
-            let mut buffers = buffer.chunks_exact_mut(self.cols);
-            if first + ROWS > self.rows {
-                for (row, buffer) in (first..self.rows).zip(buffers) {
-                    self.multiply([self.row_in(row_slice(row), buffer)], x, row, &mut out);
-                }
-                break;
-            }
-            let mut next = |j| buffers.next().map_or(&[][..], |buffer| self.row_in(row_slice(first + j), buffer));
-            let w: [&[f32]; ROWS] = std::array::from_fn(&mut next);
-            let batched = n - n % TILE.1;
-            let (many, few) = x.split_at(batched * self.cols);
-            for (half, row) in w.as_chunks::<{ TILE.0 }>().0.iter().zip((first..).step_by(TILE.0)) {
-                for (xs, i) in many.chunks_exact(TILE.1 * self.cols).zip((0..).step_by(TILE.1)) {
-                    let xs: [&[f32]; TILE.1] = std::array::from_fn(|a| &xs[a * self.cols..(a + 1) * self.cols]);
-                    self.store(tile(*half, xs), i, row, &mut out);
-                }
-            }
-            self.multiply(w, few, first, &mut out[batched * self.rows..]);
-        }
-        Ok(out)
-    }
-
-    /// [`Self::matmul`] with both sides as integers.
-    fn matmul_groups(&self, layout: Layout, group_bytes: usize, x: &[f32]) -> Result<Vec<f32>> {
-        /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
-        const PART: usize = 1 << 16;
-        let x = Activations::new(x, self.cols)?;
-        let mut out = try_vec(0f32, x.rows() * self.rows, "activations")?;
+        const TOGETHER: usize = interleaved::ROWS;
+        let (cols, row_bytes) = (self.cols, bytes.len() / self.rows.max(1));
+        let mut out = try_vec(0f32, x.len() / cols.max(1) * self.rows, "activations")?;
         let shared = parallel::Shared::new(&mut out);
-        let groups = self.rows.div_ceil(interleaved::ROWS);
-        // Below that, waking another thread takes longer than the work.
-        let width = if groups * group_bytes * x.rows() < 2 * PART { groups } else { PART / group_bytes }.max(1);
-        parallel::try_for_each((0..groups).step_by(width), |first| {
-            let mut panel = if x.grouped() > 0 { Some(layout.panel(self.cols)?) } else { None };
-            for row in (first..(first + width).min(groups)).map(|group| group * interleaved::ROWS) {
-                let there = (self.rows - row).min(interleaved::ROWS);
-                interleaved::multiply(layout, self.weights.group(row), &x, &mut panel, |i, sums| {
-                    // SAFETY: no other part has this row.
-                    unsafe { shared.write(i * self.rows + row, &sums[..there]) }
-                });
+        let width = (parallel::rows(cols) / TOGETHER).max(1) * TOGETHER;
+        parallel::try_for_each((0..self.rows).step_by(width), |first| {
+            let mut decoded = try_vec(0f32, TOGETHER * cols, WHAT)?;
+            let mut group = try_vec(0f32, TOGETHER * cols, WHAT)?;
+            for row in (first..(first + width).min(self.rows)).step_by(TOGETHER) {
+                let there = (self.rows - row).min(TOGETHER);
+                let rows = &mut decoded[..there * cols];
+                self.format.dequantize(&bytes[row * row_bytes..][..there * row_bytes], rows);
+                if there == TOGETHER && cols.is_multiple_of(dense::QUAD) {
+                    let (rows, group) = (bytemuck::cast_slice(rows), bytemuck::cast_slice_mut(&mut group));
+                    let bytes = cols * size_of::<f32>();
+                    dense::lay_out(size_of::<f32>(), std::array::from_fn(|r| &rows[r * bytes..][..bytes]), group);
+                    dense::multiply(Format::F32, group, x, cols, |i, sums| {
+                        // SAFETY: no other part has these rows.
+                        unsafe { shared.write(i * self.rows + row, &sums) }
+                    });
+                } else {
+                    for (r, w) in rows.chunks_exact(cols).enumerate() {
+                        for (i, x) in x.chunks_exact(cols).enumerate() {
+                            let product = total([w, x], |[w, x]| w * x);
+                            // SAFETY: as above.
+                            unsafe { shared.write(i * self.rows + row + r, &[product]) }
+                        }
+                    }
+                }
             }
             Ok::<(), Error>(())
         })?;
         Ok(out)
     }
 
-    /// Multiplies some weight rows, the first of which is `row`, with every activation row of `x`.
-    #[inline]
-    fn multiply<const R: usize>(&self, w: [&[f32]; R], x: &[f32], row: usize, out: &mut [f32]) {
-        for (i, x) in x.chunks_exact(self.cols).enumerate() {
-            self.store(tile(w, [x]), i, row, out);
-        }
-    }
-
-    /// One by one: copied as a whole, the sums would be built in memory and the loop be several times slower.
-    #[inline(always)]
-    fn store<const R: usize, const A: usize>(&self, sums: [[f32; A]; R], i: usize, row: usize, out: &mut [f32]) {
-        for (r, sums) in sums.iter().enumerate() {
-            for (a, sum) in sums.iter().enumerate() {
-                out[(i + a) * self.rows + row + r] = *sum;
+    fn matmul_groups(&self, kind: Kind, group_bytes: usize, x: &[f32]) -> Result<Vec<f32>> {
+        /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
+        const PART: usize = 1 << 16;
+        let n = x.len() / self.cols;
+        let integers = match kind {
+            Kind::Integers(_) => Some(Activations::new(x, self.cols)?),
+            Kind::Floats(_) => None,
+        };
+        let mut out = try_vec(0f32, n * self.rows, "activations")?;
+        let shared = parallel::Shared::new(&mut out);
+        let groups = self.rows.div_ceil(interleaved::ROWS);
+        // Below that, waking another thread takes longer than the work.
+        let width = if groups * group_bytes * n < 2 * PART { groups } else { PART / group_bytes }.max(1);
+        parallel::try_for_each((0..groups).step_by(width), |first| {
+            let mut panel = match (kind, &integers) {
+                (Kind::Integers(layout), Some(x)) if x.grouped() > 0 => Some(layout.panel(self.cols)?),
+                _ => None,
+            };
+            for row in (first..(first + width).min(groups)).map(|group| group * interleaved::ROWS) {
+                let there = (self.rows - row).min(interleaved::ROWS);
+                let store = |i: usize, sums: [f32; interleaved::ROWS]| {
+                    // SAFETY: no other part has this row.
+                    unsafe { shared.write(i * self.rows + row, &sums[..there]) }
+                };
+                let group = self.weights.group(row);
+                match (kind, &integers) {
+                    (Kind::Integers(layout), Some(x)) => interleaved::multiply(layout, group, x, &mut panel, store),
+                    _ => dense::multiply(self.format, group, x, self.cols, store),
+                }
             }
-        }
+            Ok::<(), Error>(())
+        })?;
+        Ok(out)
     }
 }
 
 impl Weights {
     fn grouped(
-        layout: Layout,
+        kind: Kind,
         format: Format,
         rows: usize,
         cols: usize,
@@ -222,7 +222,15 @@ impl Weights {
         order: Option<&dyn Fn(usize) -> usize>,
     ) -> Result<Self> {
         let row_bytes = bytes.len() / rows.max(1);
-        let (read, write) = (interleaved::ROWS * row_bytes, layout.group_bytes(cols));
+        let read = interleaved::ROWS * row_bytes;
+        let write = match kind {
+            Kind::Integers(layout) => layout.group_bytes(cols),
+            Kind::Floats(_) => read,
+        };
+        let lay_out = |rows: [&[u8]; interleaved::ROWS], out: &mut [u8]| match kind {
+            Kind::Integers(layout) => layout.lay_out(format, rows, out),
+            Kind::Floats(_) => dense::lay_out(format.block_bytes(), rows, out),
+        };
         let zeros = try_vec(0u8, row_bytes, WHAT)?;
         let mut last = try_vec(0u8, if rows.is_multiple_of(interleaved::ROWS) { 0 } else { write }, WHAT)?;
         let group = |bytes: &[u8], first: usize, out: &mut [u8]| {
@@ -231,7 +239,7 @@ impl Weights {
                 Some(order) => &bytes[order(row) * row_bytes..][..row_bytes],
                 None => &bytes[row * row_bytes..][..row_bytes],
             };
-            layout.lay_out(format, std::array::from_fn(|r| row(first + r)), out);
+            lay_out(std::array::from_fn(|r| row(first + r)), out);
         };
         let count = rows / interleaved::ROWS;
         if !last.is_empty() {
@@ -243,17 +251,17 @@ impl Weights {
             for at in (0..count).map(|group| group * read) {
                 let rows: [&[u8]; interleaved::ROWS] =
                     std::array::from_fn(|r| &bytes[at + r * row_bytes..][..row_bytes]);
-                layout.lay_out(format, rows, &mut out);
+                lay_out(rows, &mut out);
                 bytes[at..at + read].copy_from_slice(&out);
             }
             bytes.truncate(count * read);
-            return Ok(Self::Groups { layout, group_bytes: write, whole: bytes, last });
+            return Ok(Self::Groups { kind, group_bytes: write, whole: bytes, last });
         }
         let mut whole = try_vec(0u8, count * write, WHAT)?;
         for (i, out) in whole.chunks_exact_mut(write).enumerate() {
             group(&bytes, i * interleaved::ROWS, out);
         }
-        Ok(Self::Groups { layout, group_bytes: write, whole, last })
+        Ok(Self::Groups { kind, group_bytes: write, whole, last })
     }
 
     /// The group that has a row.
@@ -262,42 +270,6 @@ impl Weights {
         let at = row / interleaved::ROWS * bytes;
         whole.get(at..at + bytes).unwrap_or(last)
     }
-}
-
-/// Partial sums each dot product keeps: the width of one SIMD register, so that a tile's sums all stay in registers.
-const LANES: usize = 4;
-
-/// Dot products of `R` weight rows with `A` activation rows, all of the same length. The order in which a product is
-/// summed does not depend on `R` and `A`.
-#[inline(always)]
-fn tile<const R: usize, const A: usize>(w: [&[f32]; R], x: [&[f32]; A]) -> [[f32; A]; R] {
-    let len = x.first().map_or(0, |x| x.len());
-    let (w, x) = (w.map(|row| &row[..len]), x.map(|row| &row[..len]));
-    let mut sums = [[[0f32; LANES]; A]; R];
-    let whole = len - len % LANES;
-    for i in (0..whole).step_by(LANES) {
-        let x: [[f32; LANES]; A] = std::array::from_fn(|a| std::array::from_fn(|lane| x[a][i + lane]));
-        for r in 0..R {
-            let w: [f32; LANES] = std::array::from_fn(|lane| w[r][i + lane]);
-            for a in 0..A {
-                for lane in 0..LANES {
-                    sums[r][a][lane] += w[lane] * x[a][lane];
-                }
-            }
-        }
-    }
-    std::array::from_fn(|r| {
-        std::array::from_fn(|a| {
-            let mut total = 0f32;
-            for sum in sums[r][a] {
-                total += sum;
-            }
-            for j in whole..len {
-                total += w[r][j] * x[a][j];
-            }
-            total
-        })
-    })
 }
 
 /// The transpose of a row-major `[rows, cols]` matrix of `size`-byte values, in place of which it is returned. GPT-2

@@ -10,6 +10,7 @@ pub mod matrix;
 pub mod tracked;
 
 mod activations;
+mod dense;
 mod exp;
 mod float;
 mod interleaved;
@@ -30,6 +31,7 @@ mod search;
 
 pub use format::Format;
 pub use matrix::Matrix;
+pub use reduce::max;
 
 /// For tests: values that look like weights, the same every time.
 #[cfg(test)]

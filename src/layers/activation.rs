@@ -90,11 +90,9 @@ impl Activation {
         Ok(match self {
             Self::Gelu => x.gelu_erf()?,
             Self::Gelu10 => x.gelu_erf()?.clamp(-10f32, 10f32)?,
-            Self::GeluTanh if x.track_op() => tracked::gelu_tanh(x)?,
-            Self::GeluTanh => x.gelu()?,
+            Self::GeluTanh => tracked::gelu_tanh(x)?,
             Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
-            Self::Silu if x.track_op() => tracked::silu(x)?,
-            Self::Silu => x.silu()?,
+            Self::Silu => tracked::silu(x)?,
             Self::Relu => x.relu()?,
             Self::Relu2 => x.relu()?.sqr()?,
             Self::Relu6 => x.clamp(0f32, 6f32)?,
@@ -116,7 +114,7 @@ impl Activation {
 
     /// `self(gate) · up`, element by element.
     pub fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-        if self == Self::Silu && gate.track_op() {
+        if self == Self::Silu {
             return tracked::swiglu(gate, up);
         }
         Ok((self.forward(gate)? * up)?)

@@ -36,18 +36,25 @@ impl Weight {
         }
     }
 
-    /// `x · selfᵀ` for `x` of shape `[n, inputs]`.
-    pub fn matmul(&self, x: &Tensor) -> Result<Tensor> {
+    /// `x · selfᵀ + bias` for `x` of shape `[n, inputs]`.
+    pub fn matmul(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         match self {
             // Packed products have no gradient; losing it unsaid would be worse than failing.
             Self::Packed(_) if x.track_op() => {
                 Err(candle_core::Error::Msg("packed weights cannot be trained through".into()).into())
             }
             Self::Packed(matrix) => {
-                let n = x.dim(0)?;
-                rows(with_values(x, |x| matrix.matmul(x))?, n)
+                let mut y = with_values(x, |x| matrix.matmul(x))?;
+                if let Some(bias) = bias {
+                    with_values(bias, |bias| {
+                        let rows = y.chunks_exact_mut(bias.len().max(1));
+                        rows.for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
+                        Ok(())
+                    })?;
+                }
+                rows(y, x.dim(0)?)
             }
-            Self::Dense(tensor) => tracked::linear(x, tensor, None),
+            Self::Dense(tensor) => tracked::linear(x, tensor, bias),
         }
     }
 }
@@ -65,11 +72,7 @@ impl Linear {
 
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match (&self.weight, &self.bias) {
-            (Weight::Dense(weight), bias) => tracked::linear(x, weight, bias.as_ref()),
-            (weight, Some(bias)) => Ok(weight.matmul(x)?.broadcast_add(bias)?),
-            (weight, None) => weight.matmul(x),
-        }
+        self.weight.matmul(x, self.bias.as_ref())
     }
 }
 
@@ -127,12 +130,12 @@ mod tests {
         let dense = Weight::Dense(Tensor::from_vec(values, (6, 5), &Device::Cpu).unwrap());
         let x = Tensor::from_vec((0..15).map(|i| (i as f32).cos()).collect::<Vec<_>>(), (3, 5), &Device::Cpu).unwrap();
         let all = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for (a, b) in all(&packed.matmul(&x).unwrap()).iter().zip(all(&dense.matmul(&x).unwrap())) {
+        for (a, b) in all(&packed.matmul(&x, None).unwrap()).iter().zip(all(&dense.matmul(&x, None).unwrap())) {
             assert!((a - b).abs() < 1e-5);
         }
         let (a, b) = (Embedding::new(packed.clone()), Embedding::new(dense));
         assert_eq!(all(&a.forward(&[4, 0]).unwrap()), all(&b.forward(&[4, 0]).unwrap()));
         let tracked = Var::from_tensor(&x).unwrap();
-        assert!(packed.matmul(tracked.as_tensor()).is_err());
+        assert!(packed.matmul(tracked.as_tensor(), None).is_err());
     }
 }

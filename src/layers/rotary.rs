@@ -159,15 +159,6 @@ impl Rotary {
 
     /// Rotates `[rows, heads · dim]`.
     pub fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
-        if x.track_op() {
-            return tracked::rotate(x, &angles.cos, &angles.sin);
-        }
-        let (rows, width) = x.dims2()?;
-        let half = self.dim / 2;
-        let x = x.reshape((rows, width / self.dim, self.dim))?;
-        let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
-        let first = (a.broadcast_mul(&angles.cos)? - b.broadcast_mul(&angles.sin)?)?;
-        let second = (b.broadcast_mul(&angles.cos)? + a.broadcast_mul(&angles.sin)?)?;
-        Ok(Tensor::cat(&[first, second], 2)?.reshape((rows, width))?)
+        tracked::rotate(x, &angles.cos, &angles.sin)
     }
 }

@@ -43,7 +43,7 @@ pub struct Spec {
 impl Spec {
     /// An empty cache of the right shape.
     pub fn cache(&self) -> KvCache {
-        KvCache::new(self.layers, self.key_value_heads * self.head_dim)
+        KvCache::new(self.layers, self.key_value_heads, self.head_dim)
     }
 }
 
@@ -263,8 +263,8 @@ impl<'a> Pass<'a> {
                         let end = row + ids.len();
                         let kv = row * kv_width..end * kv_width;
                         let Some(cache) = cache else { continue };
-                        let (k, v) = cache.append(layer, &k[kv.clone()], &v[kv])?;
-                        out.extend(attention(heads, &q[row * q_width..end * q_width], k, v, past)?);
+                        let held = cache.append(layer, &k[kv.clone()], &v[kv])?;
+                        out.extend(attention(heads, &q[row * q_width..end * q_width], held, past)?);
                         row = end;
                     }
                     rows(out, row)

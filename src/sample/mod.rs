@@ -8,6 +8,7 @@ pub use parameters::{EarlyStopping, GenerationConfig, Kind, PARAMETERS, Paramete
 pub use rules::{Context, RULES, Rule, apply_rules};
 
 use crate::error::{Error, Result};
+use crate::kernels::max;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -30,13 +31,9 @@ impl Dice {
 
 /// The highest score; the first of equals.
 pub fn argmax(scores: &[f32]) -> Result<u32> {
-    let mut best: Option<(usize, f32)> = None;
-    for (i, &score) in scores.iter().enumerate() {
-        if score > best.map_or(f32::NEG_INFINITY, |(_, best)| best) {
-            best = Some((i, score));
-        }
-    }
-    best.map(|(i, _)| i as u32).ok_or_else(|| no_candidate(scores))
+    let best = max(scores);
+    let place = scores.iter().position(|&score| score == best).filter(|_| best > f32::NEG_INFINITY);
+    place.map(|i| i as u32).ok_or_else(|| no_candidate(scores))
 }
 
 /// Probabilities of the scores; what is `-inf` gets zero.

@@ -102,6 +102,18 @@ impl Floats {
         Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
     }
 
+    /// Four little-endian f32.
+    #[inline(always)]
+    pub fn of_bytes(bytes: &[u8; 16]) -> Self {
+        Self(std::array::from_fn(|i| f32::from_le_bytes(std::array::from_fn(|b| bytes[4 * i + b]))))
+    }
+
+    /// Four little-endian bf16: the upper halves of f32.
+    #[inline(always)]
+    pub fn upper_halves(bytes: &[u8; 8]) -> Self {
+        Self(std::array::from_fn(|i| f32::from_le_bytes([0, 0, bytes[2 * i], bytes[2 * i + 1]])))
+    }
+
     #[inline(always)]
     pub fn of_array(values: &[f32; 4]) -> Self {
         Self(*values)

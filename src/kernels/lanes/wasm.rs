@@ -114,6 +114,20 @@ impl Floats {
         Self(f32x4_mul(self.0, other.0))
     }
 
+    /// Four little-endian f32.
+    #[inline(always)]
+    pub fn of_bytes(bytes: &[u8; 16]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment.
+        Self(unsafe { v128_load(bytes.as_ptr().cast()) })
+    }
+
+    /// Four little-endian bf16: the upper halves of f32.
+    #[inline(always)]
+    pub fn upper_halves(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment.
+        Self(u32x4_shl(unsafe { u32x4_load_extend_u16x4(bytes.as_ptr().cast()) }, 16))
+    }
+
     #[inline(always)]
     pub fn of_array(values: &[f32; 4]) -> Self {
         // SAFETY: sixteen bytes are read, at any alignment.

@@ -139,6 +139,22 @@ impl Floats {
         Self(unsafe { _mm_mul_ps(self.0, other.0) })
     }
 
+    /// Four little-endian f32.
+    #[inline(always)]
+    pub fn of_bytes(bytes: &[u8; 16]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
+        Self(unsafe { _mm_loadu_ps(bytes.as_ptr().cast()) })
+    }
+
+    /// Four little-endian bf16: the upper halves of f32.
+    #[inline(always)]
+    pub fn upper_halves(bytes: &[u8; 8]) -> Self {
+        // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
+        let bits = unsafe { _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(bytes.as_ptr().cast())) };
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_castsi128_ps(bits) })
+    }
+
     #[inline(always)]
     pub fn of_array(values: &[f32; 4]) -> Self {
         // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
