@@ -10,6 +10,9 @@
 /** How often progress is told, in milliseconds: more often than the eye can use is only work. */
 const REPORT_EVERY = 40;
 
+/** Bytes of a download that are handed to the browser at once. */
+const PIECE = 8 << 20;
+
 const WEIGHTS = 'model.safetensors';
 const GGUF = 'model.gguf';
 const WEIGHTS_INDEX = 'model.safetensors.index.json';
@@ -178,33 +181,43 @@ class Download {
       if (/\.(safetensors|gguf)$/i.test(name)) this.weighed = true;
     }
     let received = 0;
-    let html = false;
-    const counter = new TransformStream({
-      /** @param {Uint8Array} chunk @param {TransformStreamDefaultController} controller */
-      transform: (chunk, controller) => {
-        if (received === 0 && looksLikeHtml(chunk)) {
-          html = true;
-          controller.error(new Error('html'));
-          return;
-        }
-        received += chunk.byteLength;
-        this.count(chunk.byteLength);
-        controller.enqueue(chunk);
-      },
-    });
-    let blob = null;
+    /** @type {Blob[]} */
+    const pieces = [];
+    /** What has arrived and is no piece yet. @type {Uint8Array<ArrayBuffer>[]} */
+    let waiting = [];
+    let held = 0;
+    // The browser takes over the bytes of a piece: little of the file is in JavaScript's memory at any time.
+    const hand = () => {
+      pieces.push(new Blob(waiting));
+      waiting = [];
+      held = 0;
+    };
+    let ended = false;
     try {
-      blob = await new Response(response.body.pipeThrough(counter)).blob();
+      for (const reader = response.body.getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        if (received === 0 && looksLikeHtml(value)) {
+          await reader.cancel();
+          return new SourceError('bad_file', `${name}: expected a model file at ${url.href}, found an HTML page`);
+        }
+        received += value.byteLength;
+        this.count(value.byteLength);
+        waiting.push(value);
+        held += value.byteLength;
+        if (held >= PIECE) hand();
+      }
+      hand();
+      ended = true;
     } catch {
       // What went wrong is told below, from what had arrived by then.
     }
-    if (html) return new SourceError('bad_file', `${name}: expected a model file at ${url.href}, found an HTML page`);
     // Across origins the encoding is hidden, so only too few bytes are a sure sign.
-    if (blob === null || received < length) {
+    if (!ended || received < length) {
       const expected = length > 0 ? `${length} bytes` : 'the whole file';
       throw new SourceError('bad_file', `${name}: expected ${expected}, found the end of the answer after ${received} bytes`);
     }
-    return { name, blob };
+    return { name, blob: new Blob(pieces) };
   }
 }
 

@@ -25,6 +25,9 @@ enum Weights {
     Groups { kind: Kind, group_bytes: usize, whole: Vec<u8>, last: Vec<u8> },
 }
 
+/// Which row of a file each row comes from.
+pub type Order<'o> = &'o (dyn Fn(usize) -> usize + Sync);
+
 /// What groups of rows are multiplied by.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -32,6 +35,8 @@ enum Kind {
     Floats(Format),
 }
 
+/// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
+const PART: usize = 1 << 16;
 /// What memory is wanted for while a matrix is made.
 const WHAT: &str = "laying out weights";
 
@@ -54,7 +59,7 @@ impl Matrix {
         rows: usize,
         cols: usize,
         bytes: Vec<u8>,
-        order: Option<&dyn Fn(usize) -> usize>,
+        order: Option<Order>,
     ) -> Result<Self> {
         let bad = |expected: String, found: String| Error::BadTensor { name: name.to_string(), expected, found };
         let row_bytes = format.row_bytes(cols).ok_or_else(|| {
@@ -177,8 +182,6 @@ impl Matrix {
     }
 
     fn matmul_groups(&self, kind: Kind, group_bytes: usize, x: &[f32]) -> Result<Vec<f32>> {
-        /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
-        const PART: usize = 1 << 16;
         let n = x.len() / self.cols;
         let integers = match kind {
             Kind::Integers(_) => Some(Activations::new(x, self.cols)?),
@@ -219,7 +222,7 @@ impl Weights {
         rows: usize,
         cols: usize,
         mut bytes: Vec<u8>,
-        order: Option<&dyn Fn(usize) -> usize>,
+        order: Option<Order>,
     ) -> Result<Self> {
         let row_bytes = bytes.len() / rows.max(1);
         let read = interleaved::ROWS * row_bytes;
@@ -247,20 +250,25 @@ impl Weights {
         }
         if order.is_none() && read == write {
             // In place, so that no tensor is ever there twice.
-            let mut out = try_vec(0u8, write, WHAT)?;
-            for at in (0..count).map(|group| group * read) {
-                let rows: [&[u8]; interleaved::ROWS] =
-                    std::array::from_fn(|r| &bytes[at + r * row_bytes..][..row_bytes]);
-                lay_out(rows, &mut out);
-                bytes[at..at + read].copy_from_slice(&out);
-            }
+            let parts = bytes[..count * read].chunks_mut((PART / read.max(1)).max(1) * read);
+            parallel::try_for_each(parts, |part| {
+                let mut out = try_vec(0u8, write, WHAT)?;
+                for group in part.chunks_exact_mut(read) {
+                    lay_out(std::array::from_fn(|r| &group[r * row_bytes..][..row_bytes]), &mut out);
+                    group.copy_from_slice(&out);
+                }
+                Ok::<(), Error>(())
+            })?;
             bytes.truncate(count * read);
             return Ok(Self::Groups { kind, group_bytes: write, whole: bytes, last });
         }
         let mut whole = try_vec(0u8, count * write, WHAT)?;
-        for (i, out) in whole.chunks_exact_mut(write).enumerate() {
-            group(&bytes, i * interleaved::ROWS, out);
-        }
+        let width = (PART / write.max(1)).max(1);
+        parallel::for_each(whole.chunks_mut(width * write).enumerate(), |(part, out)| {
+            for (i, out) in out.chunks_exact_mut(write).enumerate() {
+                group(&bytes, (part * width + i) * interleaved::ROWS, out);
+            }
+        });
         Ok(Self::Groups { kind, group_bytes: write, whole, last })
     }
 
@@ -356,7 +364,7 @@ mod tests {
             let mut wanted = vec![0f32; rows * cols];
             format.dequantize(&bytes, &mut wanted);
             let all = |matrix: &Matrix| matrix.to_tensor().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let turned: &dyn Fn(usize) -> usize = &|row| rows - 1 - row;
+            let turned: Order = &|row| rows - 1 - row;
             let matrix = Matrix::ordered("w", format, rows, cols, bytes.clone(), Some(turned)).unwrap();
             assert!(all(&matrix).chunks(cols).eq(wanted.chunks(cols).rev()), "{format:?}");
             assert_eq!(all(&Matrix::new("w", format, rows, cols, bytes).unwrap()), wanted, "{format:?}");

@@ -30,7 +30,7 @@ mod reduce;
 mod search;
 
 pub use format::Format;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, Order};
 pub use reduce::max;
 
 /// For tests: values that look like weights, the same every time.

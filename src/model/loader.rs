@@ -5,7 +5,7 @@ use super::Shapes;
 use super::variables::{Initial, Variables};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
-use crate::kernels::{Format, Matrix};
+use crate::kernels::{Format, Matrix, Order};
 use crate::layers::{Embedding, Linear, Norm, Weight};
 use crate::weights::{Metadata, Weights};
 use candle_core::{DType, Device, Tensor};
@@ -29,9 +29,6 @@ pub enum Bias {
     /// As the file has it; GGUF metadata do not say.
     IfPresent,
 }
-
-/// An order of rows: row `i` of the result is row `order(i)` of the file.
-type Order<'o> = &'o dyn Fn(usize) -> usize;
 
 /// Where the values of a model come from.
 enum Source<'a> {

@@ -25,7 +25,7 @@ use crate::files::{Files, ReadSeek};
 use crate::kernels::Format;
 
 /// The most that is read at a time: between two pieces progress is told and a worker can be stopped.
-const PIECE: usize = 4 << 20;
+const PIECE: usize = 16 << 20;
 
 /// Where a tensor is, and what it is.
 #[derive(Clone, Debug)]
