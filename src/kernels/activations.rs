@@ -72,6 +72,11 @@ impl Activations {
         self.scales.len() / self.blocks.max(1)
     }
 
+    /// The values of a row.
+    pub fn cols(&self) -> usize {
+        self.blocks * BLOCK
+    }
+
     /// The number of rows that are in groups.
     pub fn grouped(&self) -> usize {
         self.rows() - self.rows() % TOGETHER

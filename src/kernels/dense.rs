@@ -41,14 +41,23 @@ pub fn row(format: Format, group: &[u8], r: usize, out: &mut [f32]) {
     }
 }
 
-/// The products of a group's rows with `x`, rows of activations one after the other; `store` gets the number of each and
-/// its four results.
-#[inline]
-pub fn multiply(format: Format, group: &[u8], x: &[f32], cols: usize, store: impl FnMut(usize, [f32; ROWS])) {
-    match format {
-        Format::F16 => each::<{ 2 * QUAD }>(group, x, cols, Floats::halves, store),
-        Format::BF16 => each::<{ 2 * QUAD }>(group, x, cols, Floats::upper_halves, store),
-        _ => each::<{ 4 * QUAD }>(group, x, cols, Floats::of_bytes, store),
+/// The products of groups that follow one another with `x`, rows of activations of `cols` values. `store` is given them as
+/// they come: the number of a row of activations, that of the group, and the results.
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    x: &[f32],
+    cols: usize,
+    mut store: impl FnMut(usize, usize, &[[f32; ROWS]]),
+) {
+    let group_bytes = ROWS * cols * format.block_bytes();
+    for (g, group) in groups.chunks_exact(group_bytes.max(1)).enumerate() {
+        let store = |i: usize, sums| store(i, g, &[sums]);
+        match format {
+            Format::F16 => each::<{ 2 * QUAD }>(group, x, cols, Floats::halves, store),
+            Format::BF16 => each::<{ 2 * QUAD }>(group, x, cols, Floats::upper_halves, store),
+            _ => each::<{ 4 * QUAD }>(group, x, cols, Floats::of_bytes, store),
+        }
     }
 }
 
@@ -81,7 +90,7 @@ fn each<const N: usize>(
 /// stay in registers in every build, and those of an array do not.
 macro_rules! tile {
     ($name:ident, $rows:literal: $($k:literal $x:ident $a:ident $b:ident $c:ident $d:ident),+) => {
-        #[inline(always)]
+        #[inline(never)]
         fn $name<const N: usize>(
             quads: &[[[u8; N]; ROWS]],
             x: [&[[f32; QUAD]]; $rows],
@@ -134,9 +143,9 @@ mod tests {
                 }
                 let x = values(n * cols, 5);
                 let mut found = vec![[0f32; ROWS]; n];
-                multiply(format, &group, &x, cols, |i, sums| found[i] = sums);
+                multiply(format, &group, &x, cols, |i, _, sums| found[i] = sums[0]);
                 for (x, found) in x.chunks(cols).zip(found) {
-                    multiply(format, &group, x, cols, |_, alone| assert_eq!(alone, found));
+                    multiply(format, &group, x, cols, |_, _, alone| assert_eq!(alone, [found]));
                     for (w, found) in decoded.chunks(cols).zip(found) {
                         let wanted: f32 = w.iter().zip(x).map(|(w, x)| w * x).sum();
                         assert!((wanted - found).abs() < 1e-5, "{format:?}: expected {wanted}, found {found}");

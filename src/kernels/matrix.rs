@@ -6,6 +6,7 @@ use super::reduce::total;
 use super::{Format, dense, parallel};
 use crate::error::{Error, Result, try_vec};
 use candle_core::{Device, Tensor};
+use std::ops::Range;
 
 /// A row-major matrix of shape `[rows, cols]` in any [`Format`]. There is never a second copy of the weights: they are
 /// multiplied as integers, laid out for it once, or rows are decoded while they are used.
@@ -162,9 +163,9 @@ impl Matrix {
                     let (rows, group) = (bytemuck::cast_slice(rows), bytemuck::cast_slice_mut(&mut group));
                     let bytes = cols * size_of::<f32>();
                     dense::lay_out(size_of::<f32>(), std::array::from_fn(|r| &rows[r * bytes..][..bytes]), group);
-                    dense::multiply(Format::F32, group, x, cols, |i, sums| {
+                    dense::multiply(Format::F32, group, x, cols, |i, _, sums| {
                         // SAFETY: no other part has these rows.
-                        unsafe { shared.write(i * self.rows + row, &sums) }
+                        unsafe { shared.write(i * self.rows + row, sums.as_flattened()) }
                     });
                 } else {
                     for (r, w) in rows.chunks_exact(cols).enumerate() {
@@ -193,20 +194,17 @@ impl Matrix {
         // Below that, waking another thread takes longer than the work.
         let width = if groups * group_bytes * n < 2 * PART { groups } else { PART / group_bytes }.max(1);
         parallel::try_for_each((0..groups).step_by(width), |first| {
-            let mut panel = match (kind, &integers) {
-                (Kind::Integers(layout), Some(x)) if x.grouped() > 0 => Some(layout.panel(self.cols)?),
-                _ => None,
-            };
-            for row in (first..(first + width).min(groups)).map(|group| group * interleaved::ROWS) {
-                let there = (self.rows - row).min(interleaved::ROWS);
-                let store = |i: usize, sums: [f32; interleaved::ROWS]| {
-                    // SAFETY: no other part has this row.
-                    unsafe { shared.write(i * self.rows + row, &sums[..there]) }
+            let end = (first + width).min(groups);
+            for (first, groups) in self.weights.groups(first..end) {
+                let store = |i: usize, group: usize, sums: &[[f32; interleaved::ROWS]]| {
+                    let row = (first + group) * interleaved::ROWS;
+                    let sums = sums.as_flattened();
+                    // SAFETY: no other part has these rows.
+                    unsafe { shared.write(i * self.rows + row, &sums[..sums.len().min(self.rows - row)]) }
                 };
-                let group = self.weights.group(row);
                 match (kind, &integers) {
-                    (Kind::Integers(layout), Some(x)) => interleaved::multiply(layout, group, x, &mut panel, store),
-                    _ => dense::multiply(self.format, group, x, self.cols, store),
+                    (Kind::Integers(layout), Some(x)) => interleaved::multiply(layout, groups, x, store)?,
+                    _ => dense::multiply(self.format, groups, x, self.cols, store),
                 }
             }
             Ok::<(), Error>(())
@@ -274,9 +272,20 @@ impl Weights {
 
     /// The group that has a row.
     fn group(&self, row: usize) -> &[u8] {
-        let Self::Groups { group_bytes: bytes, whole, last, .. } = self else { return &[] };
-        let at = row / interleaved::ROWS * bytes;
-        whole.get(at..at + bytes).unwrap_or(last)
+        let group = row / interleaved::ROWS;
+        self.groups(group..group + 1).next().map_or(&[], |(_, group)| group)
+    }
+
+    /// Groups that follow one another in memory, and the number of the first: the last group of all may lie apart.
+    fn groups(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &[u8])> {
+        let (bytes, whole, last) = match self {
+            Self::Groups { group_bytes, whole, last, .. } => (*group_bytes, &whole[..], &last[..]),
+            Self::Rows(_) => (1, &[][..], &[][..]),
+        };
+        let count = whole.len() / bytes.max(1);
+        let (start, end) = (range.start.min(count), range.end.min(count));
+        let apart = (range.end > count).then_some((count, last));
+        [(start, &whole[start * bytes..end * bytes])].into_iter().chain(apart).filter(|(_, groups)| !groups.is_empty())
     }
 }
 

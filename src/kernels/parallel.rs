@@ -93,7 +93,10 @@ impl<'a> Shared<'a> {
     #[inline(always)]
     pub unsafe fn write(&self, at: usize, values: &[f32]) {
         assert!(at <= self.len && values.len() <= self.len - at, "{at} of {}", self.len);
-        // SAFETY: within the slice, which is borrowed mutably for as long as this lives; the caller sees to the rest.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.add(at), values.len()) }
+        for (i, value) in values.iter().enumerate() {
+            // One by one: they are few, and for those copying memory as a whole is a slow call in wasm.
+            // SAFETY: within the slice, which is borrowed mutably for as long as this lives; the caller sees to the rest.
+            unsafe { self.start.add(at + i).write(*value) }
+        }
     }
 }

@@ -22,8 +22,8 @@ const SLICE_MS: f64 = 120.0;
 /// Smaller slices cost more than they give: every slice decodes all weights once. A model for which this many tokens
 /// take longer writes about as slowly, so a stop still comes within a few tokens' time.
 const SMALLEST_SLICE: usize = 4;
-/// Slices begin small, since the speed is not known yet.
-const FIRST_SLICE: usize = 8;
+/// Parameters times tokens of the first slice, when the speed is not known yet: a tenth of a second on a good machine.
+const FIRST_SLICE: u64 = 4 << 30;
 const LARGEST_SLICE: usize = 512;
 
 #[wasm_bindgen(start)]
@@ -51,7 +51,9 @@ impl Engine {
             let _ = on_progress.call2(&JsValue::NULL, &(loaded as f64).into(), &(total as f64).into());
         };
         let inner = Inner::open_with_progress(set, Box::new(report)).map_err(thrown)?;
-        Ok(Self { inner, generation: None, slice: FIRST_SLICE })
+        let first = FIRST_SLICE / inner.spec().parameters.max(1);
+        let slice = usize::try_from(first).unwrap_or(LARGEST_SLICE).clamp(SMALLEST_SLICE, LARGEST_SLICE);
+        Ok(Self { inner, generation: None, slice })
     }
 
     /// What is known of the model.

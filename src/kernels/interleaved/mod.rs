@@ -15,7 +15,7 @@ mod tile;
 use super::Format;
 use super::activations::{Activations, BLOCK, QUAD, Row, TOGETHER};
 use super::{q4_0, q5_0, q8_0};
-use crate::error::Result;
+use crate::error::{Result, try_vec};
 pub use super_block::Parts;
 pub use tile::Panel;
 
@@ -80,15 +80,14 @@ impl Layout {
         }
     }
 
-    /// The products of a group's rows with one row of activations.
-    #[inline]
-    pub fn multiply(self, group: &[u8], x: Row) -> [f32; ROWS] {
+    /// The products of groups that follow one another with one row of activations: `out` has one place for each.
+    fn multiply(self, groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
         match self {
-            Self::Bytes => plain::multiply(group, x),
-            Self::Nibbles => plain::multiply_nibbles(group, x),
-            Self::SuperBytes => super_block::multiply::<false>(group, x),
-            Self::SuperBytesFine => super_block::multiply::<true>(group, x),
-            Self::SuperNibbles => super_block::multiply_nibbles(group, x),
+            Self::Bytes => plain::multiply(groups, x, out),
+            Self::Nibbles => plain::multiply_nibbles(groups, x, out),
+            Self::SuperBytes => super_block::multiply::<false>(groups, x, out),
+            Self::SuperBytesFine => super_block::multiply::<true>(groups, x, out),
+            Self::SuperNibbles => super_block::multiply_nibbles(groups, x, out),
         }
     }
 
@@ -114,27 +113,35 @@ impl Layout {
     }
 }
 
-/// The products of one group's rows with all rows of activations; `store` gets the number of each and its four results.
-/// Where some of these lie together there must be a `panel`.
-#[inline]
+/// The products of groups that follow one another with all rows of activations. `store` is given them as they come: the
+/// number of a row of activations, the number of the group it begins with, and the results.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 pub fn multiply(
     layout: Layout,
-    group: &[u8],
+    groups: &[u8],
     x: &Activations,
-    panel: &mut Option<Panel>,
-    mut store: impl FnMut(usize, [f32; ROWS]),
-) {
-    if let Some(panel) = panel {
-        layout.unpack(group, panel);
-        for first in (0..x.grouped()).step_by(TOGETHER) {
-            for (i, sums) in panel.multiply(x.group(first)).into_iter().enumerate() {
-                store(first + i, sums);
+    mut store: impl FnMut(usize, usize, &[[f32; ROWS]]),
+) -> Result<()> {
+    let group_bytes = layout.group_bytes(x.cols());
+    if x.grouped() > 0 {
+        let mut panel = layout.panel(x.cols())?;
+        for (g, group) in groups.chunks_exact(group_bytes).enumerate() {
+            layout.unpack(group, &mut panel);
+            for first in (0..x.grouped()).step_by(TOGETHER) {
+                for (i, sums) in panel.multiply(x.group(first)).into_iter().enumerate() {
+                    store(first + i, g, &[sums]);
+                }
             }
         }
     }
+    let mut out = try_vec([0f32; ROWS], groups.len() / group_bytes, "activations")?;
     for i in x.grouped()..x.rows() {
-        store(i, layout.multiply(group, x.row(i)));
+        layout.multiply(groups, x.row(i), &mut out);
+        store(i, 0, &out);
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -46,28 +46,37 @@ fn scales<const N: usize>(block: &[u8; N]) -> Floats {
     Floats::halves(part(block, 0))
 }
 
-/// Products with one row of activations.
-pub fn multiply(group: &[u8], x: Row) -> [f32; ROWS] {
-    let mut total = Floats::all(0.0);
-    for ((block, values), scale) in group.as_chunks::<BYTES>().0.iter().zip(x.values).zip(x.scales) {
-        let sums = Floats::of(dot::bytes::<{ super::QUADS }>(part(block, SCALES), values, 0));
-        total = total.plus(sums.times(scales(block).times(Floats::all(*scale))));
+/// Products of groups that follow one another with one row of activations. Never inlined, nor are its like: among others
+/// their loops lack registers.
+#[inline(never)]
+pub fn multiply(groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
+    let mut blocks = groups.as_chunks::<BYTES>().0.iter();
+    for out in out {
+        let mut total = Floats::all(0.0);
+        for ((values, scale), block) in x.values.iter().zip(x.scales).zip(&mut blocks) {
+            let sums = Floats::of(dot::bytes::<0, { super::QUADS }>(part(block, SCALES), values));
+            total = total.plus(sums.times(scales(block).times(Floats::all(*scale))));
+        }
+        *out = total.to_array();
     }
-    total.to_array()
 }
 
 /// [`multiply`] for values from 0 to 15.
-pub fn multiply_nibbles(group: &[u8], x: Row) -> [f32; ROWS] {
-    let mut total = Floats::all(0.0);
-    let blocks = group.as_chunks::<NIBBLES>().0.iter();
-    for (((block, values), scale), sum) in blocks.zip(x.values).zip(x.scales).zip(x.sums) {
-        let sums = dot::nibbles(part(block, SCALES), values).minus(Ints::all(MIDDLE * sum));
-        total = total.plus(Floats::of(sums).times(scales(block).times(Floats::all(*scale))));
+#[inline(never)]
+pub fn multiply_nibbles(groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
+    let mut blocks = groups.as_chunks::<NIBBLES>().0.iter();
+    for out in out {
+        let mut total = Floats::all(0.0);
+        for (((values, scale), sum), block) in x.values.iter().zip(x.scales).zip(x.sums).zip(&mut blocks) {
+            let sums = dot::nibbles(part(block, SCALES), values).minus(Ints::all(MIDDLE * sum));
+            total = total.plus(Floats::of(sums).times(scales(block).times(Floats::all(*scale))));
+        }
+        *out = total.to_array();
     }
-    total.to_array()
 }
 
 /// Unpacks a group.
+#[inline(never)]
 pub fn unpack(group: &[u8], panel: &mut Panel) {
     for (b, block) in group.as_chunks::<BYTES>().0.iter().enumerate() {
         panel.scales[b] = scales(block).to_array();
@@ -76,6 +85,7 @@ pub fn unpack(group: &[u8], panel: &mut Panel) {
 }
 
 /// [`unpack`] for values from 0 to 15.
+#[inline(never)]
 pub fn unpack_nibbles(group: &[u8], panel: &mut Panel) {
     for (b, block) in group.as_chunks::<NIBBLES>().0.iter().enumerate() {
         panel.scales[b] = scales(block).to_array();

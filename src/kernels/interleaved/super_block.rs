@@ -75,47 +75,56 @@ fn head<const N: usize>(unit: &[u8; N]) -> [Floats; 2] {
     [Floats::halves(part(unit, 0)), Floats::halves(part(unit, 2 * ROWS))]
 }
 
-/// Products with one row of activations; `FINE` where scales are those of 16 values.
-pub fn multiply<const FINE: bool>(group: &[u8], x: Row) -> [f32; ROWS] {
-    let mut total = Floats::all(0.0);
-    for (i, unit) in group.as_chunks::<BYTES>().0.iter().enumerate() {
-        let head = head(unit);
-        for (b, block) in unit[HEAD..].as_chunks::<BYTE_BLOCK>().0.iter().enumerate() {
-            let (x, scale, sum) = (&x.values[8 * i + b], x.scales[8 * i + b], x.sums[8 * i + b]);
-            let ([first, second], scale) = (scales(head, block, FINE), Floats::all(scale));
-            let values = part(block, SCALES);
-            if FINE {
-                let sums = Floats::of(dot::bytes::<{ QUADS / 2 }>(values, x, 0));
-                total = total.plus(sums.times(first.times(scale)));
-                let sums = Floats::of(dot::bytes::<{ QUADS / 2 }>(values, x, QUADS / 2));
-                total = total.plus(sums.times(second.times(scale)));
-            } else {
-                let sums = Floats::of(dot::bytes::<QUADS>(values, x, 0));
-                total = total.plus(sums.times(first.times(scale)));
-                total = total.minus(second.times(Floats::all(sum as f32).times(scale)));
+/// Products of groups that follow one another with one row of activations; `FINE` where scales are those of 16 values.
+#[inline(never)]
+pub fn multiply<const FINE: bool>(groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
+    let mut units = groups.as_chunks::<BYTES>().0.iter();
+    for out in out {
+        let mut total = Floats::all(0.0);
+        for (i, unit) in (0..x.values.len() / 8).zip(&mut units) {
+            let head = head(unit);
+            for (b, block) in unit[HEAD..].as_chunks::<BYTE_BLOCK>().0.iter().enumerate() {
+                let (x, scale, sum) = (&x.values[8 * i + b], x.scales[8 * i + b], x.sums[8 * i + b]);
+                let ([first, second], scale) = (scales(head, block, FINE), Floats::all(scale));
+                let values = part(block, SCALES);
+                if FINE {
+                    let sums = Floats::of(dot::bytes::<0, { QUADS / 2 }>(values, x));
+                    total = total.plus(sums.times(first.times(scale)));
+                    let sums = Floats::of(dot::bytes::<{ QUADS / 2 }, { QUADS / 2 }>(values, x));
+                    total = total.plus(sums.times(second.times(scale)));
+                } else {
+                    let sums = Floats::of(dot::bytes::<0, QUADS>(values, x));
+                    total = total.plus(sums.times(first.times(scale)));
+                    total = total.minus(second.times(Floats::all(sum as f32).times(scale)));
+                }
             }
         }
+        *out = total.to_array();
     }
-    total.to_array()
 }
 
 /// [`multiply`] for values from 0 to 15.
-pub fn multiply_nibbles(group: &[u8], x: Row) -> [f32; ROWS] {
-    let mut total = Floats::all(0.0);
-    for (i, unit) in group.as_chunks::<NIBBLES>().0.iter().enumerate() {
-        let head = head(unit);
-        for (b, block) in unit[HEAD..].as_chunks::<NIBBLE_BLOCK>().0.iter().enumerate() {
-            let (x, scale, sum) = (&x.values[8 * i + b], x.scales[8 * i + b], x.sums[8 * i + b]);
-            let ([scales, minima], scale) = (scales(head, block, false), Floats::all(scale));
-            let sums = Floats::of(dot::nibbles(part(block, SCALES), x));
-            total = total.plus(sums.times(scales.times(scale)));
-            total = total.minus(minima.times(Floats::all(sum as f32).times(scale)));
+#[inline(never)]
+pub fn multiply_nibbles(groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
+    let mut units = groups.as_chunks::<NIBBLES>().0.iter();
+    for out in out {
+        let mut total = Floats::all(0.0);
+        for (i, unit) in (0..x.values.len() / 8).zip(&mut units) {
+            let head = head(unit);
+            for (b, block) in unit[HEAD..].as_chunks::<NIBBLE_BLOCK>().0.iter().enumerate() {
+                let (x, scale, sum) = (&x.values[8 * i + b], x.scales[8 * i + b], x.sums[8 * i + b]);
+                let ([scales, minima], scale) = (scales(head, block, false), Floats::all(scale));
+                let sums = Floats::of(dot::nibbles(part(block, SCALES), x));
+                total = total.plus(sums.times(scales.times(scale)));
+                total = total.minus(minima.times(Floats::all(sum as f32).times(scale)));
+            }
         }
+        *out = total.to_array();
     }
-    total.to_array()
 }
 
 /// Unpacks a group.
+#[inline(never)]
 pub fn unpack<const FINE: bool>(group: &[u8], panel: &mut Panel) {
     for (i, unit) in group.as_chunks::<BYTES>().0.iter().enumerate() {
         for (b, block) in unit[HEAD..].as_chunks::<BYTE_BLOCK>().0.iter().enumerate() {
@@ -126,6 +135,7 @@ pub fn unpack<const FINE: bool>(group: &[u8], panel: &mut Panel) {
 }
 
 /// [`unpack`] for values from 0 to 15.
+#[inline(never)]
 pub fn unpack_nibbles(group: &[u8], panel: &mut Panel) {
     for (i, unit) in group.as_chunks::<NIBBLES>().0.iter().enumerate() {
         for (b, block) in unit[HEAD..].as_chunks::<NIBBLE_BLOCK>().0.iter().enumerate() {

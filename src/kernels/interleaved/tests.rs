@@ -44,11 +44,13 @@ fn every_kernel_gives_the_same_bits() {
             let mut decoded = vec![0f32; ROWS * cols];
             format.dequantize(&rows, &mut decoded);
             let mut found = vec![[0f32; ROWS]; n];
-            let mut panel = Some(layout.panel(cols).unwrap());
-            multiply(layout, &group, &Activations::new(&x, cols).unwrap(), &mut panel, |i, sums| found[i] = sums);
+            let store = |i: usize, _, sums: &[[f32; ROWS]]| found[i] = sums[0];
+            multiply(layout, &group, &Activations::new(&x, cols).unwrap(), store).unwrap();
             for (x, found) in x.chunks(cols).zip(found) {
                 let alone = Activations::new(x, cols).unwrap();
-                assert_eq!(layout.multiply(&group, alone.row(0)), found, "{format:?}, {n} rows of {cols}");
+                let mut again = [[0f32; ROWS]];
+                layout.multiply(&group, alone.row(0), &mut again);
+                assert_eq!(again, [found], "{format:?}, {n} rows of {cols}");
                 for (w, found) in decoded.chunks(cols).zip(found) {
                     let wanted: f64 = w.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
                     // Each activation is off by half a step of 0.5 / 32767 at most.
@@ -75,7 +77,9 @@ fn extremes_do_not_overflow() {
         for x in [1e3f32, -1e3] {
             let x = Activations::new(&[x; 256], cols).unwrap();
             let wanted = -256.0 * f32::from(x.row(0).values[0][0]) * x.row(0).scales[0];
-            for found in layout.multiply(&group, x.row(0)) {
+            let mut found = [[0f32; ROWS]];
+            layout.multiply(&group, x.row(0), &mut found);
+            for found in found.as_flattened() {
                 assert!((found / wanted - 1.0).abs() < 0.02, "{format:?}: expected {wanted}, found {found}");
             }
         }

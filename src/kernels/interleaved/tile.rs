@@ -57,7 +57,7 @@ impl Panel {
 macro_rules! tile {
     ($($k:literal: $above:ident $below:ident $total:ident),+) => {
         /// `SCALED` quads have a scale of their own.
-        #[inline(always)]
+        #[inline(never)]
         fn tile<const SCALED: usize, const MINIMA: bool>(&self, x: Group) -> [[f32; ROWS]; TOGETHER] {
             // Unknown to the compiler of wasm, else it unrolls the loop until the registers do not suffice.
             let quads = if cfg!(target_arch = "wasm32") { std::hint::black_box(SCALED) } else { SCALED };
