@@ -7,37 +7,52 @@
 use super::Format;
 use super::interleaved::ROWS;
 use super::lanes::Floats;
+use super::raised::{can_be_raised, raise};
 
 /// Values of a row that lie together.
 pub const QUAD: usize = 4;
 /// Activation rows multiplied at once: as many as leave their sums in registers.
 pub const BATCH: usize = 3;
 
-/// Whether rows of `cols` values in this format can be laid out.
-pub fn takes(format: Format, cols: usize) -> bool {
-    matches!(format, Format::F32 | Format::F16 | Format::BF16) && cols.is_multiple_of(QUAD)
+/// Whether a tensor with rows of `cols` values in this format can be laid out: f16 are [raised](super::raised), so none
+/// may be too large for it, or no number.
+pub fn takes(format: Format, cols: usize, bytes: &[u8]) -> bool {
+    let fits = match format {
+        Format::F32 | Format::BF16 => true,
+        Format::F16 => bytes.as_chunks::<2>().0.iter().all(|half| can_be_raised(*half)),
+        _ => false,
+    };
+    fits && cols.is_multiple_of(QUAD)
 }
 
-/// Whether every value is one the kernel computes with: it takes the f16 that are no numbers for large ones.
-pub fn is_finite(format: Format, bytes: &[u8]) -> bool {
-    format != Format::F16 || bytes.as_chunks::<2>().0.iter().all(|half| half[1] & 0x7c != 0x7c)
-}
-
-/// Lays out a group of rows of values of `size` bytes.
-pub fn lay_out(size: usize, rows: [&[u8]; ROWS], out: &mut [u8]) {
-    let quad = QUAD * size;
+/// Lays out a group of rows.
+pub fn lay_out(format: Format, rows: [&[u8]; ROWS], out: &mut [u8]) {
+    let quad = QUAD * format.block_bytes();
     for (q, out) in out.chunks_exact_mut(ROWS * quad).enumerate() {
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(quad)) {
             out.copy_from_slice(&row[q * quad..(q + 1) * quad]);
+        }
+    }
+    if format == Format::F16 {
+        for half in out.as_chunks_mut::<2>().0 {
+            *half = raise(*half);
         }
     }
 }
 
 /// Decodes row `r` of a group.
 pub fn row(format: Format, group: &[u8], r: usize, out: &mut [f32]) {
-    let quad = QUAD * format.block_bytes();
-    for (from, out) in group.chunks_exact(ROWS * quad).zip(out.as_chunks_mut::<QUAD>().0) {
-        format.dequantize(&from[r * quad..(r + 1) * quad], out);
+    match format {
+        Format::F16 => decode::<{ 2 * QUAD }>(group, r, Floats::halves, out),
+        Format::BF16 => decode::<{ 2 * QUAD }>(group, r, Floats::upper_halves, out),
+        _ => decode::<{ 4 * QUAD }>(group, r, Floats::of_bytes, out),
+    }
+}
+
+fn decode<const N: usize>(group: &[u8], r: usize, decode: impl Fn(&[u8; N]) -> Floats, out: &mut [f32]) {
+    let quads = group.as_chunks::<N>().0.as_chunks::<ROWS>().0;
+    for (quad, out) in quads.iter().zip(out.as_chunks_mut::<QUAD>().0) {
+        *out = decode(&quad[r]).to_array();
     }
 }
 
@@ -135,7 +150,8 @@ mod tests {
                 let mut group = vec![0u8; bytes.len()];
                 let row_bytes = bytes.len() / ROWS;
                 let rows = std::array::from_fn(|r| &bytes[r * row_bytes..][..row_bytes]);
-                lay_out(format.block_bytes(), rows, &mut group);
+                assert!(takes(format, cols, &bytes));
+                lay_out(format, rows, &mut group);
                 for (r, wanted) in decoded.chunks(cols).enumerate() {
                     let mut found = vec![0f32; cols];
                     row(format, &group, r, &mut found);

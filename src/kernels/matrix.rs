@@ -69,10 +69,9 @@ impl Matrix {
         if row_bytes.checked_mul(rows) != Some(bytes.len()) {
             return Err(bad(format!("{rows} rows of {row_bytes} bytes"), format!("{} bytes", bytes.len())));
         }
-        let kind = match Layout::of(format) {
+        let kind = match Layout::of(format, &bytes) {
             Some(layout) => Some(Kind::Integers(layout)),
-            None if dense::takes(format, cols) && dense::is_finite(format, &bytes) => Some(Kind::Floats(format)),
-            None => None,
+            None => dense::takes(format, cols, &bytes).then_some(Kind::Floats(format)),
         };
         let weights = match kind.filter(|_| cols > 0) {
             Some(kind) => Weights::grouped(kind, format, rows, cols, bytes, order)?,
@@ -162,7 +161,7 @@ impl Matrix {
                 if there == TOGETHER && cols.is_multiple_of(dense::QUAD) {
                     let (rows, group) = (bytemuck::cast_slice(rows), bytemuck::cast_slice_mut(&mut group));
                     let bytes = cols * size_of::<f32>();
-                    dense::lay_out(size_of::<f32>(), std::array::from_fn(|r| &rows[r * bytes..][..bytes]), group);
+                    dense::lay_out(Format::F32, std::array::from_fn(|r| &rows[r * bytes..][..bytes]), group);
                     dense::multiply(Format::F32, group, x, cols, |i, _, sums| {
                         // SAFETY: no other part has these rows.
                         unsafe { shared.write(i * self.rows + row, sums.as_flattened()) }
@@ -230,7 +229,7 @@ impl Weights {
         };
         let lay_out = |rows: [&[u8]; interleaved::ROWS], out: &mut [u8]| match kind {
             Kind::Integers(layout) => layout.lay_out(format, rows, out),
-            Kind::Floats(_) => dense::lay_out(format.block_bytes(), rows, out),
+            Kind::Floats(_) => dense::lay_out(format, rows, out),
         };
         let zeros = try_vec(0u8, row_bytes, WHAT)?;
         let mut last = try_vec(0u8, if rows.is_multiple_of(interleaved::ROWS) { 0 } else { write }, WHAT)?;
@@ -337,7 +336,7 @@ mod tests {
                 let wanted: Vec<f32> =
                     x.matmul(&decoded.t().unwrap()).unwrap().flatten_all().unwrap().to_vec1().unwrap();
                 // Where activations are rounded, each product is off by half a step of 0.5 / 32767 times a weight below 0.5.
-                let integers = Layout::of(format).is_some();
+                let integers = Layout::of(format, &[]).is_some();
                 let rounded = if integers { cols as f32 * 0.25 / 32767.0 / 2.0 } else { 0.0 };
                 for (found, wanted) in found.iter().zip(&wanted) {
                     let off = (found - wanted).abs();

@@ -26,6 +26,7 @@ mod q5_1;
 mod q5_k;
 mod q6_k;
 mod q8_0;
+mod raised;
 mod reduce;
 mod search;
 

@@ -14,6 +14,7 @@ mod tile;
 
 use super::Format;
 use super::activations::{Activations, BLOCK, QUAD, Row, TOGETHER};
+use super::raised::can_be_raised;
 use super::{q4_0, q5_0, q8_0};
 use crate::error::{Result, try_vec};
 pub use super_block::Parts;
@@ -40,16 +41,20 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The layout of a format that is multiplied as integers.
-    pub fn of(format: Format) -> Option<Self> {
-        Some(match format {
-            Format::Q8_0 | Format::Q5_0 => Self::Bytes,
-            Format::Q4_0 => Self::Nibbles,
-            Format::Q4_K => Self::SuperNibbles,
-            Format::Q5_K => Self::SuperBytes,
-            Format::Q6_K => Self::SuperBytesFine,
+    /// The layout for a tensor of a format that is multiplied as integers; none for one with a scale that is too large for
+    /// it, or no number.
+    pub fn of(format: Format, bytes: &[u8]) -> Option<Self> {
+        let (layout, scales): (_, &[usize]) = match format {
+            Format::Q8_0 | Format::Q5_0 => (Self::Bytes, &[0]),
+            Format::Q4_0 => (Self::Nibbles, &[0]),
+            Format::Q4_K => (Self::SuperNibbles, &[0, 2]),
+            Format::Q5_K => (Self::SuperBytes, &[0, 2]),
+            Format::Q6_K => (Self::SuperBytesFine, &[208]),
             _ => return None,
-        })
+        };
+        let mut blocks = bytes.chunks_exact(format.block_bytes());
+        let fit = |block: &[u8]| scales.iter().all(|&at| can_be_raised([block[at], block[at + 1]]));
+        blocks.all(fit).then_some(layout)
     }
 
     /// The values of a row, and the bytes of a group, that stand together.

@@ -1,8 +1,9 @@
-//! Blocks with one scale each: the four scales (f16), then the values.
+//! Blocks with one scale each: the four scales ([raised](crate::kernels::raised) f16), then the values.
 
 use super::dot::{self, part};
 use super::{BLOCK, Panel, ROWS, Row};
 use crate::kernels::lanes::{Floats, Ints};
+use crate::kernels::raised::raise;
 
 /// Bytes of the scales of four rows.
 const SCALES: usize = 2 * ROWS;
@@ -36,7 +37,7 @@ fn blocks<const N: usize, const OUT: usize>(
     for (b, out) in out.iter_mut().enumerate() {
         let blocks = rows.map(|row| codes(&row[b]));
         let (scales, values) = out.split_at_mut(SCALES);
-        scales.copy_from_slice(blocks.map(|(scale, _)| scale).as_flattened());
+        scales.copy_from_slice(blocks.map(|(scale, _)| raise(scale)).as_flattened());
         place(blocks.map(|(_, values)| values), values);
     }
 }

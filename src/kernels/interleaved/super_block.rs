@@ -1,9 +1,10 @@
-//! The K formats: 256 values of four rows share `d` and `dmin` (f16, four each); then eight blocks follow, each with
+//! The K formats: 256 values of four rows share `d` and `dmin` ([raised](crate::kernels::raised) f16, four each); then eight blocks follow, each with
 //! its scales and minima (four bytes each, or eight bytes of scales for 16 values each) and its values.
 
 use super::dot::{self, part};
 use super::{BLOCK, Panel, QUADS, ROWS, Row};
 use crate::kernels::lanes::Floats;
+use crate::kernels::raised::raise;
 
 /// Values of a row.
 pub const VALUES: usize = 8 * BLOCK;
@@ -49,7 +50,7 @@ fn blocks<const N: usize, const OUT: usize, const OUT_BLOCK: usize>(
         let (head, blocks) = out.split_at_mut(HEAD);
         for (r, parts) in parts.iter().enumerate() {
             for (which, half) in parts.head.iter().enumerate() {
-                head[(which * ROWS + r) * 2..][..2].copy_from_slice(half);
+                head[(which * ROWS + r) * 2..][..2].copy_from_slice(&raise(*half));
             }
         }
         for (b, block) in blocks.as_chunks_mut::<OUT_BLOCK>().0.iter_mut().enumerate() {

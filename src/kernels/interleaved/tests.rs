@@ -8,9 +8,9 @@ const FORMATS: [Format; 6] = [Format::Q8_0, Format::Q5_0, Format::Q4_0, Format::
 
 /// Four rows as a file has them, and laid out.
 fn group(format: Format, cols: usize) -> (Layout, Vec<u8>, Vec<u8>) {
-    let layout = Layout::of(format).unwrap();
     let mut rows = vec![0u8; ROWS * format.row_bytes(cols).unwrap()];
     format.quantize(&values(ROWS * cols, 7), &mut rows);
+    let layout = Layout::of(format, &rows).unwrap();
     let mut group = vec![0u8; layout.group_bytes(cols)];
     let row_bytes = rows.len() / ROWS;
     layout.lay_out(format, std::array::from_fn(|r| &rows[r * row_bytes..][..row_bytes]), &mut group);
@@ -68,9 +68,9 @@ fn every_kernel_gives_the_same_bits() {
 fn extremes_do_not_overflow() {
     for format in FORMATS {
         let cols = 256;
-        let layout = Layout::of(format).unwrap();
         let mut rows = vec![0u8; ROWS * format.row_bytes(cols).unwrap()];
         format.quantize(&[-1f32; 4 * 256], &mut rows);
+        let layout = Layout::of(format, &rows).unwrap();
         let row_bytes = rows.len() / ROWS;
         let mut group = vec![0u8; layout.group_bytes(cols)];
         layout.lay_out(format, std::array::from_fn(|r| &rows[r * row_bytes..][..row_bytes]), &mut group);

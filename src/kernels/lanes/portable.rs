@@ -72,7 +72,7 @@ impl Floats {
         Self(ints.0.map(|v| v as f32))
     }
 
-    /// Four finite little-endian f16, exactly; those that are not finite become large numbers.
+    /// Four little-endian f16 that were [raised](crate::kernels::raised), exactly.
     #[inline(always)]
     pub fn halves(bytes: &[u8; 8]) -> Self {
         Self(std::array::from_fn(|i| {

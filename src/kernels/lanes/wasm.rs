@@ -81,7 +81,7 @@ impl Floats {
         Self(f32x4_convert_i32x4(ints.0))
     }
 
-    /// Four finite little-endian f16, exactly; those that are not finite become large numbers.
+    /// Four little-endian f16 that were [raised](crate::kernels::raised), exactly.
     #[inline(always)]
     pub fn halves(bytes: &[u8; 8]) -> Self {
         // SAFETY: eight bytes are read, at any alignment.
