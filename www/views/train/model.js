@@ -223,10 +223,8 @@ export class ModelStage {
       make('label', { class: 'field-train check' }, limit, make('span', { words: 'train.training.limit' })),
       field('train.training.steps', count),
       ...numbers,
-      // Llama has none, and a model that is there already keeps its own.
-      ...(shape.architecture === 'gpt2' && !session.base
-        ? [field('train.training.dropout', dropout, 'train.training.dropout.help')]
-        : []),
+      // A model that is there already keeps its own.
+      ...(session.base ? [] : [field('train.training.dropout', dropout, 'train.training.dropout.help')]),
       field('train.training.optim', optim),
       field('train.training.prompt', prompt, 'train.training.prompt.help'),
     );
