@@ -2,6 +2,7 @@
 
 use super::blob::files_of;
 use super::{thrown, to_js};
+use crate::convert::Source;
 use crate::error::Error;
 use crate::train::corpus::{CleanReport, Corpus, SourceFile};
 use crate::train::recipe::{CorpusOptions, TrainingOptions, VocabularyOptions};
@@ -106,7 +107,7 @@ impl Training {
     /// Makes the model, with its first values; returns the plan.
     pub fn build(&mut self, model: JsValue, training: JsValue) -> Result<JsValue, JsValue> {
         let (setup, tokens) = self.set_up(model, training)?;
-        let (plan, report) = planned(&setup, tokens)?;
+        let (plan, _) = planned(&setup, tokens)?;
         plan.check_memory(available() + self.planned).map_err(thrown)?;
         (self.trainer, self.planned) = (None, plan.memory_bytes);
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
@@ -114,27 +115,27 @@ impl Training {
         let encode = |text: &str| vocabulary.encode(text);
         let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
         self.recipe = setup.recipe.clone();
-        self.trainer = Some(Trainer::new(setup, data).map_err(thrown)?);
-        to_js(&report)
+        let trainer = self.trainer.insert(Trainer::new(setup, data).map_err(thrown)?);
+        to_js(&built(trainer)?)
     }
 
-    /// Trains on from a model: `files` are those of a Hugging Face folder, `{name, blob}` each.
+    /// Trains on from a model: `files` are those of a Hugging Face folder or one GGUF file, `{name, blob}` each.
     #[wasm_bindgen(js_name = buildFrom)]
     pub fn build_from(&mut self, files: Array, training: JsValue) -> Result<JsValue, JsValue> {
-        let mut files = files_of(files)?;
+        let mut model = Source::open(files_of(files)?).map_err(thrown)?;
         let recipe = Recipe { training: options("training", training)?, ..self.recipe.clone() };
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
-        let setup = Setup::from_model(recipe, &mut files).map_err(thrown)?;
+        let setup = Setup::from_model(recipe, &mut model).map_err(thrown)?;
         let tokenizer = setup.open_tokenizer().map_err(thrown)?;
         let encode = |text: &str| tokenizer.encode_plain(text);
         let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
-        let (plan, report) = planned(&setup, data.tokens.len())?;
+        let (plan, _) = planned(&setup, data.tokens.len())?;
         plan.check_memory(available() + self.planned).map_err(thrown)?;
         (self.trainer, self.planned) = (None, plan.memory_bytes);
         self.recipe = setup.recipe.clone();
         self.notes.vocabulary = None;
-        self.trainer = Some(Trainer::from_model(setup, data, files).map_err(thrown)?);
-        to_js(&report)
+        let trainer = self.trainer.insert(Trainer::from_model(setup, data, model).map_err(thrown)?);
+        to_js(&built(trainer)?)
     }
 
     /// Takes one step.
@@ -178,7 +179,7 @@ impl Training {
     /// What the run is and how far it has come.
     pub fn state(&self) -> Result<JsValue, JsValue> {
         let plan = match &self.trainer {
-            Some(trainer) => planned(trainer.setup(), trainer.tokens_per_epoch())?.1,
+            Some(trainer) => built(trainer)?,
             None => Value::Null,
         };
         to_js(&json!({
@@ -238,9 +239,17 @@ fn planned(setup: &Setup, tokens: usize) -> Result<(Plan, Value), JsValue> {
     let mut report = json!(plan);
     report["availableBytes"] = json!(available());
     report["secondsPerStep"] = Value::Null;
+    report["measured"] = Value::Null;
     let short = plan.tokens < plan.tokens_per_step;
     report["warnings"] = if short { json!(["text_shorter_than_step"]) } else { json!([]) };
     Ok((plan, report))
+}
+
+/// The plan of a model that is there, and how much of the held-out text it is measured on.
+fn built(trainer: &Trainer) -> Result<Value, JsValue> {
+    let (_, mut report) = planned(trainer.setup(), trainer.tokens_per_epoch())?;
+    report["measured"] = json!(trainer.measured());
+    Ok(report)
 }
 
 /// Bytes of memory that can still be had.
