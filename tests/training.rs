@@ -5,7 +5,7 @@ mod common;
 
 use inkling::convert::Source;
 use inkling::files::Files;
-use inkling::train::{Data, Finished, Plan, Recipe, Setup, Trainer};
+use inkling::train::{Data, Finished, Plan, Recipe, Replay, Setup, Trainer, Vocabulary};
 use inkling::{Engine, Error};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -367,6 +367,33 @@ fn training_ends_at_the_last_step_or_when_nothing_gets_better() {
     trainer.step().unwrap();
     trainer.evaluate().unwrap();
     assert_eq!(trainer.finished(), Some(Finished::EarlyStopping));
+}
+
+#[test]
+fn the_vocabulary_of_a_resumed_run_can_be_watched_again() {
+    let documents: Vec<String> =
+        (0..40).map(|n| format!("The low tower number {n} is lower than the next. 塔")).collect();
+    for kind in ["byte-level-bpe", "bpe", "characters"] {
+        let recipe: Recipe = serde_json::from_value(json!({
+            "vocabulary": { "kind": kind, "size": 300 },
+            "model": { "model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_embd": 4, "n_positions": 8 },
+            "training": { "sequence_length": 8 },
+        }))
+        .unwrap();
+        let vocabulary = Vocabulary::train(documents.iter().map(String::as_str), &recipe.vocabulary).unwrap();
+        let setup = Setup::new(recipe, vocabulary.tokenizer_json().to_string()).unwrap();
+        let data = Data::new(|text| vocabulary.encode(text), setup.around(), &documents, &documents[..1]).unwrap();
+        let saved = Trainer::new(setup, data).unwrap().checkpoint(Value::Null).unwrap();
+        let (resumed, _) = Trainer::resume(&saved).unwrap();
+        assert_eq!(resumed.documents().unwrap(), documents);
+        let (mut first, mut again) = (Replay::new(&vocabulary).unwrap(), Replay::of_run(&resumed).unwrap());
+        assert_eq!(first.len(), again.len());
+        assert_eq!(first.merges(0, first.len()), again.merges(0, again.len()));
+        for merges in [0, first.len() / 2, first.len()] {
+            assert_eq!(first.at(merges), again.at(merges), "{kind}");
+            assert_eq!(first.pieces(merges, "lowest 塔").unwrap(), again.pieces(merges, "lowest 塔").unwrap());
+        }
+    }
 }
 
 #[test]

@@ -134,6 +134,16 @@ impl Trainer {
         self.reader.tokenizer()
     }
 
+    /// The training documents, as far as their tokens tell.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    pub fn documents(&self) -> Result<Vec<String>> {
+        let starts = std::iter::once(&0).chain(self.batches.ends());
+        let spans = starts.zip(self.batches.ends());
+        spans.map(|(&start, &end)| self.tokenizer().decode(&self.batches.tokens()[start..end], true)).collect()
+    }
+
     /// Steps taken.
     pub fn steps_taken(&self) -> usize {
         self.step

@@ -115,17 +115,20 @@ export class ModelStage {
     const { session, view } = this;
     const current = view.page.current();
     const from = (/** @type {string} */ value) => {
-      if (value === 'files') return view.chooseFolder();
-      session.base = value === 'loaded' && current ? { title: view.titleOf(current), source: current.source } : null;
-      if (session.base) session.change((settings) => (settings.training.learning_rate = 3e-4));
-      for (const stage of /** @type {const} */ (['vocabulary', 'model'])) session.onChange(stage);
+      if (value === 'folder' || value === 'file') return view.chooseModel(value);
+      session.startFrom(
+        value === 'loaded' && current ? { title: view.titleOf(current), source: current.source } : null,
+      );
     };
     const choice = make('select', { id: 'train-base', on: { change: () => from(choice.value) } });
     choice.append(make('option', { value: 'scratch', words: 'train.base.scratch' }));
     if (session.base) choice.append(make('option', { value: 'base', text: session.base.title }));
     if (current && session.base?.source !== current.source)
       choice.append(make('option', { value: 'loaded', text: t('train.base.loaded', { name: view.titleOf(current) }) }));
-    choice.append(make('option', { value: 'files', words: 'train.base.files' }));
+    choice.append(
+      make('option', { value: 'file', words: 'train.base.file' }),
+      make('option', { value: 'folder', words: 'train.base.folder' }),
+    );
     choice.value = session.base ? 'base' : 'scratch';
     this.#base.replaceChildren(field('train.base', choice, session.base ? 'train.base.help' : undefined));
   }

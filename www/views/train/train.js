@@ -283,14 +283,13 @@ export class View {
 
   /** Goes on from the weights of a model. @param {NonNullable<Session['base']>} base */
   startFrom(base) {
-    this.session.base = base;
-    this.session.change((settings) => (settings.training.learning_rate = 3e-4));
-    this.#soon('vocabulary');
+    this.session.startFrom(base);
     this.reveal('text');
   }
 
-  chooseFolder() {
-    this.imports.choose();
+  /** Asks for a model to start from. @param {'file' | 'folder'} kind */
+  chooseModel(kind) {
+    this.imports.choose(kind);
     this.#soon('model');
   }
 

@@ -20,6 +20,7 @@ export class TrainingStage {
     tabindex: 0,
     label: 'train.samples',
   });
+  #measured = make('p', { class: 'faded', id: 'train-measured' });
   #table = make('tbody', { id: 'train-losses' });
   #bar = make('progress', { id: 'train-progress', max: 1, value: 0, label: 'train.training.progress' });
   #pause = make('button', {
@@ -76,6 +77,7 @@ export class TrainingStage {
             field('train.curve.unit', unit),
           ),
           this.#curve.root,
+          this.#measured,
           make(
             'details',
             {},
@@ -128,6 +130,9 @@ export class TrainingStage {
     this.#bar.value = last ? last.step / Math.max(1, last.maxSteps) : 0;
     this.#showFacts();
     this.#showSamples();
+    const { measured = null } = this.session.plan ?? {};
+    this.#measured.hidden = measured === null || measured.tokens === measured.of;
+    if (measured) this.#measured.textContent = t('train.curve.measured', { ...measured });
     // A picture of the same numbers is not drawn again.
     const state = `${this.#unit} ${history.train.length} ${history.heldOut.length}`;
     if (state === this.#drawn) return;
