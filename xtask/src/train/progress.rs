@@ -77,8 +77,9 @@ impl Progress {
         let speed = self.tokens_per_step as f64 / step.as_secs_f64();
         let (count, evaluation) = evaluations.unwrap_or_default();
         let seconds = steps as f64 * step.as_secs_f64() + count as f64 * evaluation.as_secs_f64();
-        let measurements = evaluations.map(|(count, _)| format!(" with {count} measurements")).unwrap_or_default();
-        let text = format!("{speed:.0} tokens/s: {steps} more steps{measurements} will take about {}", clock(seconds));
+        let measurements = evaluations.map(|(count, _)| format!(", measurements: {count}")).unwrap_or_default();
+        let time = clock(seconds);
+        let text = format!("{speed:.0} tokens/s; steps to go: {steps}{measurements}; that is about {time}");
         self.said(&json!({ "estimate": { "tokensPerSecond": speed, "seconds": seconds } }), &text);
     }
 
