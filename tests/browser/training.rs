@@ -257,10 +257,9 @@ async fn the_model_of_the_page_is_trained_further_on_a_text() {
     let Some(dist) = dist() else { return };
     let host = Host::plain(&dist).await;
     let page = with_text(&host, &corpus(&dist), 6).await;
-    page.wait_for_state("ready").await;
-    let offered = "return document.querySelector('#train-base option[value=loaded]') !== null";
-    page.wait_for("the model under Write to start from", offered, Value::Null).await;
-    set(&page, "#train-base", json!("loaded")).await;
+    let offered = "return document.querySelector(`#train-base option[value='model stories']`) !== null";
+    page.wait_for("the page's model to start from", offered, Value::Null).await;
+    set(&page, "#train-base", json!("model stories")).await;
     page.click("#train-start").await;
     wait_for_status(&page, "finished").await;
     let losses =

@@ -124,7 +124,6 @@ export default {
   'train.base': 'Start from',
   'train.base.help': 'Its weights and its vocabulary are kept and trained further on your text.',
   'train.base.scratch': 'nothing: random numbers',
-  'train.base.loaded': '{name}, the model under Write',
   'train.base.file': 'a model file: .gguf or .zip…',
   'train.base.folder': 'a model folder…',
   'train.model.architecture': 'Architecture',

@@ -126,7 +126,6 @@ export default {
   'train.base': '起点',
   'train.base.help': '保留它的权重和词表，用你的文本继续训练。',
   'train.base.scratch': '从零开始：随机数',
-  'train.base.loaded': '{name}（“写作”中的模型）',
   'train.base.file': '一个模型文件：.gguf 或 .zip……',
   'train.base.folder': '一个模型文件夹……',
   'train.model.architecture': '架构',

@@ -49,7 +49,7 @@ export class Session {
   head = '';
   title = '';
   /** What samples of the training under way begin with. */ prompt = '';
-  /** The model to go on from, in place of a new one. @type {{ title: string, source: Source } | null} */ base = null;
+  /** The model to go on from, in place of a new one. @type {{ id?: string, title: string, source: Source } | null} */ base = null;
   /** @type {Settings} */ settings = settingsFor('lesson', { bytes: 30_000, chinese: false });
   /** @type {CleanReport | null} */ clean = null;
   /** @type {VocabularyReport | null} */ vocabulary = null;
