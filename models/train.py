@@ -6,7 +6,9 @@
 
 `--prepare` has done all but the training: `run/` holds the tokenizer, the token ids of the documents, the held-out
 text, the configuration and the initial weights. This script draws the same batches and takes the same steps as
-src/train/ does (tests/training.rs holds one against the other), through the models of `transformers`.
+src/train/ does (tests/training.rs holds one against the other), through the models of `transformers`; only what a model
+drops by chance is drawn by PyTorch. As there, `model.safetensors` has the weights of the best measurement; the last ones,
+to go on from, are in `pytorch_checkpoint.safetensors`.
 Needs torch, transformers, safetensors and numpy.
 """
 
@@ -178,10 +180,12 @@ def main():
 
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(a.run), attn_implementation="eager").to(device)
     optimizer = Optimizer(model, s, not a.float32)
-    checkpoint, step = a.run / "pytorch_checkpoint.safetensors", 0
+    checkpoint, step, best = a.run / "pytorch_checkpoint.safetensors", 0, math.inf
     if checkpoint.exists():
         saved = load_file(checkpoint)
         step = int(saved.pop("step"))
+        # A checkpoint from before the best was kept does not say it.
+        best = float(saved.pop("best", math.inf))
         for name, value in optimizer.state.items():
             value.copy_(saved.pop(name))
         weights = saved
@@ -197,14 +201,9 @@ def main():
 
     run = torch.compile(loss_of, dynamic=False) if a.compile else loss_of
 
-    def save():
-        state = {k: v.detach() for k, v in model.named_parameters()}
-        whole = {k: v.cpu().contiguous() for k, v in state.items()}
-        for path, tensors in (a.run / "model.safetensors", whole), (
-            checkpoint, state | optimizer.state | {"step": torch.tensor(step)}
-        ):
-            save_file(tensors, path.with_suffix(".part"), {"format": "pt"})
-            path.with_suffix(".part").rename(path)
+    def write(path, tensors):
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path.with_suffix(".part"), {"format": "pt"})
+        path.with_suffix(".part").rename(path)
 
     rows = s["batch_size"]
     stop = min(a.stop_at or s["max_steps"], s["max_steps"])
@@ -227,8 +226,15 @@ def main():
             model.eval()
             nats, bits = held_out_loss(model, held_out, s["held_out_bytes"], s["sequence_length"], device)
             model.train()
-            print(f"step {step} held out {nats:.4f} nats per token, {bits:.4f} bits per byte", flush=True)
-            save()
+            better = nats < best
+            note = ", the best so far" if better else ""
+            print(f"step {step} held out {nats:.4f} nats per token, {bits:.4f} bits per byte{note}", flush=True)
+            weights = dict(model.named_parameters())
+            if better:
+                best = nats
+                write(a.run / "model.safetensors", weights)
+            rest = {"step": torch.tensor(step), "best": torch.tensor(best, dtype=torch.float64)}
+            write(checkpoint, weights | optimizer.state | rest)
 
 
 if __name__ == "__main__":

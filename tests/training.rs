@@ -1,8 +1,11 @@
 //! Training: the same steps as PyTorch, gradients against finite differences, runs that go on as if they had never
 //! stopped, and folders that open again. The fixtures are made by `tests/fixtures/make_training.py`.
 
+mod common;
+
+use inkling::convert::Source;
 use inkling::files::Files;
-use inkling::train::{Data, Finished, Plan, Recipe, Setup, Trainer};
+use inkling::train::{Data, Finished, Plan, Recipe, Replay, Setup, Trainer, Vocabulary};
 use inkling::{Engine, Error};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -46,6 +49,11 @@ fn prepared(name: &str) -> (Recipe, Data) {
     (recipe, data)
 }
 
+/// The fixture's model.
+fn source(name: &str) -> Source {
+    Source::open(Files::open(&folder(name)).unwrap()).unwrap()
+}
+
 /// A run from the fixture's weights, with some options changed.
 fn trainer(name: &str, options: Value) -> Trainer {
     let (mut recipe, data) = prepared(name);
@@ -54,9 +62,9 @@ fn trainer(name: &str, options: Value) -> Trainer {
         training[key] = value.clone();
     }
     recipe.training = serde_json::from_value(training).unwrap();
-    let mut files = Files::open(&folder(name)).unwrap();
-    let setup = Setup::from_model(recipe, &mut files).unwrap();
-    Trainer::from_model(setup, data, files).unwrap()
+    let mut model = source(name);
+    let setup = Setup::from_model(recipe, &mut model).unwrap();
+    Trainer::from_model(setup, data, model).unwrap()
 }
 
 fn close(what: &str, found: f64, wanted: f64, tolerance: f64) {
@@ -65,7 +73,7 @@ fn close(what: &str, found: f64, wanted: f64, tolerance: f64) {
 
 #[test]
 fn steps_are_those_of_pytorch() {
-    for name in ["gpt2", "llama"] {
+    for name in ["gpt2", "llama", "gpt2_dropout", "llama_dropout"] {
         let expected = json(name, "expected.json");
         let mut trainer = trainer(name, json!({}));
         for wanted in expected["steps"].as_array().unwrap() {
@@ -113,7 +121,7 @@ fn loss_with(trainer: &mut Trainer, tensor: &str, at: usize, by: f32) -> f64 {
 
 #[test]
 fn gradients_are_finite_differences() {
-    for name in ["gpt2", "llama"] {
+    for name in ["gpt2", "llama", "gpt2_dropout", "llama_dropout"] {
         let mut trainer = trainer(name, json!({}));
         let (gradients, _) = trainer.gradients(0).unwrap();
         let tensors: Vec<String> = trainer.variables().iter().map(|(name, _)| name.to_string()).collect();
@@ -201,6 +209,7 @@ fn dropout_is_drawn_anew_each_step_and_the_same_again() {
         recipe.model = json("gpt2", "config.json").as_object().unwrap().clone();
         recipe.model.insert("resid_pdrop".into(), json!(p));
         recipe.model.insert("embd_pdrop".into(), json!(p));
+        recipe.model.insert("attn_pdrop".into(), json!(p));
         let tokenizer = std::fs::read_to_string(folder("gpt2").join("tokenizer.json")).unwrap();
         Trainer::new(Setup::new(recipe, tokenizer).unwrap(), data.clone()).unwrap()
     };
@@ -251,8 +260,60 @@ fn the_recipes_of_the_shipped_models_can_be_planned() {
 #[test]
 fn what_a_model_to_train_on_from_says_is_used() {
     let (recipe, _) = prepared("gpt2");
-    let setup = Setup::from_model(recipe, &mut Files::open(&folder("gpt2")).unwrap()).unwrap();
+    let setup = Setup::from_model(recipe, &mut source("gpt2")).unwrap();
     assert_eq!(setup.around(), (Some(0), Some(0)));
+}
+
+/// A model to train on from may lie in any file: its weights are those it reads with, its tokens the same, and what comes
+/// of it is a Hugging Face folder.
+#[test]
+fn any_model_can_be_trained_on_from() {
+    for name in [
+        "gpt2-f16-legacy",
+        "gpt2-bf16-sharded",
+        "llama-gqa-biases",
+        "gguf-gpt2-f16",
+        "gguf-gpt2-untied-q8_0",
+        "gguf-llama-llama3-bf16",
+        "gguf-llama-q8_0",
+        "gguf-llama-tied-linear-f16",
+        "gguf-llama-yarn-q8_0",
+    ] {
+        let folder = common::fixtures().join("models").join(name);
+        let gguf = folder.join("model.gguf");
+        let path = if gguf.exists() { gguf } else { folder };
+        let open = || Files::open(&path).unwrap();
+        let mut original = Engine::open(open()).unwrap();
+        let mut model = Source::open(open()).unwrap();
+        // A rate of 0 leaves the weights as they are.
+        let recipe: Recipe = serde_json::from_value(json!({
+            "training": { "learning_rate": 0.0, "sequence_length": 8, "batch_size": 2, "max_steps": 3 },
+        }))
+        .unwrap();
+        let setup = Setup::from_model(recipe, &mut model).unwrap();
+        let tokenizer = setup.open_tokenizer().unwrap();
+        let text = "Once upon a time there was a <|endoftext|>";
+        assert_eq!(tokenizer.encode_plain(text).unwrap(), original.tokenizer().encode_plain(text).unwrap(), "{name}");
+        let documents = [text.to_string(), text.to_string()];
+        let encode = |text: &str| tokenizer.encode_plain(text);
+        let data = Data::new(encode, setup.around(), &documents, &documents).unwrap();
+        let mut trainer = Trainer::from_model(setup, data, model).unwrap();
+        trainer.step().unwrap();
+        let (resumed, _) = Trainer::resume(&trainer.checkpoint(Value::Null).unwrap()).unwrap();
+        for trainer in [trainer, resumed] {
+            let mut files = Files::new();
+            for file in trainer.export().unwrap() {
+                files.insert(file.name, Box::new(Cursor::new(file.bytes)));
+            }
+            let mut exported = Engine::open(files).unwrap();
+            let ids = original.encode_prompt(text).unwrap();
+            assert_eq!(exported.tokenizer().encode(text, true).unwrap(), ids, "{name}");
+            assert_eq!(exported.bos_token_id(), original.bos_token_id(), "{name}");
+            let (found, wanted) = (exported.logits(&ids).unwrap(), original.logits(&ids).unwrap());
+            let rounding = common::rounding(&original.spec().quantization);
+            common::assert_close(&found, &wanted, 1e-5 + rounding, name);
+        }
+    }
 }
 
 #[test]
@@ -306,6 +367,33 @@ fn training_ends_at_the_last_step_or_when_nothing_gets_better() {
     trainer.step().unwrap();
     trainer.evaluate().unwrap();
     assert_eq!(trainer.finished(), Some(Finished::EarlyStopping));
+}
+
+#[test]
+fn the_vocabulary_of_a_resumed_run_can_be_watched_again() {
+    let documents: Vec<String> =
+        (0..40).map(|n| format!("The low tower number {n} is lower than the next. 塔")).collect();
+    for kind in ["byte-level-bpe", "bpe", "characters"] {
+        let recipe: Recipe = serde_json::from_value(json!({
+            "vocabulary": { "kind": kind, "size": 300 },
+            "model": { "model_type": "gpt2", "n_layer": 1, "n_head": 1, "n_embd": 4, "n_positions": 8 },
+            "training": { "sequence_length": 8 },
+        }))
+        .unwrap();
+        let vocabulary = Vocabulary::train(documents.iter().map(String::as_str), &recipe.vocabulary).unwrap();
+        let setup = Setup::new(recipe, vocabulary.tokenizer_json().to_string()).unwrap();
+        let data = Data::new(|text| vocabulary.encode(text), setup.around(), &documents, &documents[..1]).unwrap();
+        let saved = Trainer::new(setup, data).unwrap().checkpoint(Value::Null).unwrap();
+        let (resumed, _) = Trainer::resume(&saved).unwrap();
+        assert_eq!(resumed.documents().unwrap(), documents);
+        let (mut first, mut again) = (Replay::new(&vocabulary).unwrap(), Replay::of_run(&resumed).unwrap());
+        assert_eq!(first.len(), again.len());
+        assert_eq!(first.merges(0, first.len()), again.merges(0, again.len()));
+        for merges in [0, first.len() / 2, first.len()] {
+            assert_eq!(first.at(merges), again.at(merges), "{kind}");
+            assert_eq!(first.pieces(merges, "lowest 塔").unwrap(), again.pieces(merges, "lowest 塔").unwrap());
+        }
+    }
 }
 
 #[test]

@@ -217,6 +217,7 @@
  * @property {number} epochs
  * @property {number} steps
  * @property {number | null} secondsPerStep
+ * @property {{ tokens: number, of: number } | null} measured  how many of the held-out tokens a measurement reads; null: no model is made yet
  * @property {string[]} warnings
  */
 

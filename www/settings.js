@@ -12,6 +12,8 @@ import { recallInTab, rememberInTab } from './store.js';
 
 /** Where the page differs from the model: writing together wants surprise, and an end in sight. @type {Record<string, unknown>} */
 const PAGE_DEFAULTS = { do_sample: true, temperature: 0.8, top_k: 40, top_p: 0.95, max_new_tokens: 150 };
+/** The share of the model's context that is new at most, unless somebody says so: the rest is for what it goes on from. */
+const NEW_SHARE = 0.75;
 const MOST_SEEDS = 2 ** 32;
 /** A slider with more positions than this cannot be aimed. */
 const MOST_POSITIONS = 4096;
@@ -98,7 +100,10 @@ export class Settings {
 
   /** @param {Parameter} parameter */
   #defaultOf(parameter) {
-    return within(parameter, PAGE_DEFAULTS[parameter.name] ?? parameter.default);
+    const value = PAGE_DEFAULTS[parameter.name] ?? parameter.default;
+    const { max } = limits(parameter);
+    if (parameter.name !== 'max_new_tokens' || max === null) return within(parameter, value);
+    return within(parameter, Math.min(Number(value), Math.floor(max * NEW_SHARE)));
   }
 
   #keep() {

@@ -137,12 +137,8 @@ impl Source {
             }
         } else {
             let vocabulary = text::to_hub(self.weights.metadata())?;
-            let mut ends = Map::new();
-            for (name, id) in [("bos_token_id", vocabulary.bos), ("eos_token_id", vocabulary.eos)] {
-                ends.insert(name.into(), id.into());
-            }
-            config.extend(ends.clone());
-            texts.push(("generation_config.json", pretty(&Value::Object(ends))));
+            config.extend(vocabulary.ends());
+            texts.push(("generation_config.json", pretty(&Value::Object(vocabulary.ends()))));
             texts.push(("tokenizer.json", vocabulary.tokenizer.to_string().into_bytes()));
             texts.push(("tokenizer_config.json", pretty(&vocabulary.config)));
         }
@@ -160,6 +156,26 @@ impl Source {
             write_safetensors(out, &[("format", "pt")], &table, |i| plan[i].read(&mut self.weights, Side::Hub, format))
         })?;
         Ok(Report { formats: count(&table), notes: Vec::new() })
+    }
+
+    /// The configuration, with the ids of the first and last token, and the tokenizer, as the text of a config.json and of
+    /// a tokenizer.json: what a model trained on from this one has too.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a tokenizer that tokenizer.json cannot say, and those of reading it.
+    pub fn hub_texts(&mut self) -> Result<(Map<String, Value>, String)> {
+        let mut config = self.config.values().clone();
+        if self.side == Side::Hub {
+            return Ok((config, text::tokenizer_json(&mut self.files)?));
+        }
+        let vocabulary = text::to_hub(self.weights.metadata())?;
+        config.extend(vocabulary.ends());
+        Ok((config, vocabulary.tokenizer.to_string()))
+    }
+
+    /// The weights, in whatever file they are.
+    pub fn into_weights(self) -> Weights {
+        self.weights
     }
 
     /// The tensors of the model, and how each comes out of its file.

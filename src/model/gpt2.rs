@@ -44,6 +44,7 @@ struct Config {
     scale_attn_by_inverse_layer_idx: bool,
     tie_word_embeddings: bool,
     embd_pdrop: f32,
+    attn_pdrop: f32,
     resid_pdrop: f32,
 }
 
@@ -65,6 +66,7 @@ impl Config {
             scale_attn_by_inverse_layer_idx: fields.bool(&["scale_attn_by_inverse_layer_idx"], false)?,
             tie_word_embeddings: fields.bool(&["tie_word_embeddings"], true)?,
             embd_pdrop: fields.probability("embd_pdrop", 0.1)?,
+            attn_pdrop: fields.probability("attn_pdrop", 0.1)?,
             resid_pdrop: fields.probability("resid_pdrop", 0.1)?,
         })
     }
@@ -86,6 +88,7 @@ impl Config {
             scale_attn_by_inverse_layer_idx: false,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),
             embd_pdrop: 0.1,
+            attn_pdrop: 0.1,
             resid_pdrop: 0.1,
         })
     }
@@ -109,8 +112,10 @@ struct Gpt2 {
     activation: Activation,
     ln_f: Norm,
     lm_head: Linear,
-    /// Dropped in training after the embeddings, and from what a block adds to the residual stream.
+    /// Dropped in training after the embeddings, of the attention weights, and from what a block adds to the residual
+    /// stream.
     embd_pdrop: f32,
+    attn_pdrop: f32,
     resid_pdrop: f32,
 }
 
@@ -171,8 +176,8 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
     };
-    let Config { activation_function: activation, embd_pdrop, resid_pdrop, .. } = config;
-    Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, resid_pdrop }))
+    let Config { activation_function: activation, embd_pdrop, attn_pdrop, resid_pdrop, .. } = config;
+    Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, attn_pdrop, resid_pdrop }))
 }
 
 impl Decoder for Gpt2 {
@@ -188,7 +193,7 @@ impl Decoder for Gpt2 {
         let x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&positions)?)?;
         let mut x = pass.dropout(x, self.embd_pdrop)?;
         for (i, block) in self.blocks.iter().enumerate() {
-            let attended = block.attention(&block.ln_1.forward(&x)?, i, pass)?;
+            let attended = block.attention(&block.ln_1.forward(&x)?, i, self.attn_pdrop, pass)?;
             x = (&x + pass.dropout(attended, self.resid_pdrop)?)?;
             let fed = block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?;
             x = (&x + pass.dropout(fed, self.resid_pdrop)?)?;
@@ -202,11 +207,11 @@ impl Decoder for Gpt2 {
 }
 
 impl Block {
-    fn attention(&self, x: &Tensor, layer: usize, pass: &mut Pass) -> Result<Tensor> {
+    fn attention(&self, x: &Tensor, layer: usize, dropout: f32, pass: &mut Pass) -> Result<Tensor> {
         let width = self.heads.query * self.heads.dim;
         let qkv = self.c_attn.forward(x)?;
         let part = |i: usize| qkv.narrow(1, i * width, width);
-        let y = pass.attend(layer, self.heads, &part(0)?, &part(1)?, &part(2)?)?;
+        let y = pass.attend(layer, self.heads, dropout, [&part(0)?, &part(1)?, &part(2)?])?;
         self.attn_c_proj.forward(&y)
     }
 

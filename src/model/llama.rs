@@ -48,6 +48,7 @@ struct Config {
     hidden_act: Activation,
     rms_norm_eps: f32,
     attention_bias: Bias,
+    attention_dropout: f32,
     mlp_bias: Bias,
     tie_word_embeddings: bool,
     rope_theta: f32,
@@ -74,6 +75,7 @@ impl Config {
             hidden_act: Activation::parse("hidden_act", fields.str(&["hidden_act"])?.unwrap_or("silu"))?,
             rms_norm_eps: fields.positive(&["rms_norm_eps"])?.unwrap_or(1e-6),
             attention_bias: bias("attention_bias")?,
+            attention_dropout: fields.probability("attention_dropout", 0.0)?,
             mlp_bias: bias("mlp_bias")?,
             tie_word_embeddings: fields.bool(&["tie_word_embeddings"], false)?,
             rope_theta,
@@ -148,6 +150,7 @@ impl Config {
             hidden_act: Activation::Silu,
             rms_norm_eps: positive(meta, "llama.attention.layer_norm_rms_epsilon", 1e-5)?,
             attention_bias: Bias::IfPresent,
+            attention_dropout: 0.0,
             mlp_bias: Bias::IfPresent,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),
             rope_theta: positive(meta, "llama.rope.freq_base", 10000.0)?,
@@ -295,6 +298,8 @@ struct Llama {
     spec: Spec,
     heads: Heads,
     rotary: Rotary,
+    /// Of the attention weights, in training.
+    attention_dropout: f32,
     hidden_act: Activation,
     embed_tokens: Embedding,
     blocks: Vec<Block>,
@@ -367,7 +372,8 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         quantization: loader.quantization(),
     };
     let rotary = Rotary { dim, theta: config.rope_theta, scaling: config.scaling };
-    Ok(Box::new(Llama { spec, heads, rotary, hidden_act: config.hidden_act, embed_tokens, blocks, norm, lm_head }))
+    let Config { attention_dropout, hidden_act, .. } = config;
+    Ok(Box::new(Llama { spec, heads, rotary, attention_dropout, hidden_act, embed_tokens, blocks, norm, lm_head }))
 }
 
 /// A projection whose outputs are rotated. llama.cpp's converter interleaves the two halves of each head in GGUF; here
@@ -394,7 +400,7 @@ impl Decoder for Llama {
             let q = self.rotary.forward(&block.q_proj.forward(&normed)?, &angles)?;
             let k = self.rotary.forward(&block.k_proj.forward(&normed)?, &angles)?;
             let v = block.v_proj.forward(&normed)?;
-            let y = pass.attend(i, self.heads, &q, &k, &v)?;
+            let y = pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?;
             x = (&x + block.o_proj.forward(&y)?)?;
             x = (&x + block.feed_forward(&block.post_attention_layernorm.forward(&x)?, self.hidden_act)?)?;
         }

@@ -13,7 +13,7 @@ pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
 use crate::kernels::attention::{Heads, attention};
-use crate::kernels::tracked;
+use crate::kernels::tracked::{self, Mask};
 use crate::layers::{KvCache, rows, with_values};
 use crate::train::Random;
 use crate::weights::Weights;
@@ -84,6 +84,9 @@ pub struct Architecture {
 /// Every architecture the engine knows.
 pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE];
 
+/// Where GGUF metadata name it.
+const GGUF_ARCHITECTURE: &str = "general.architecture";
+
 /// The architecture of that name.
 ///
 /// # Errors
@@ -101,20 +104,23 @@ pub fn architecture(name: &str) -> Result<&'static Architecture> {
 /// # Errors
 /// [`Error::Unsupported`] names an architecture that is not in [`ARCHITECTURES`]; other errors name the field or tensor.
 pub fn load(config: Option<&Fields>, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
-    let architecture = described(config, weights)?;
+    let architecture = match config {
+        Some(config) => configured(config)?,
+        None => architecture(weights.metadata().get_str(GGUF_ARCHITECTURE)?.unwrap_or_default())?,
+    };
     let names = config.is_none().then_some(architecture.gguf_names);
     (architecture.load)(config, &mut Loader::new(weights, names))
 }
 
-/// As [`load`], with weights that can be trained on.
+/// The model of a config.json with weights that can be trained on; they may lie in a GGUF file, and are decoded.
 ///
 /// # Errors
-/// As there.
-pub fn load_trained(config: Option<&Fields>, weights: &mut Weights) -> Result<(Box<dyn Decoder>, Variables)> {
-    let architecture = described(config, weights)?;
-    let names = config.is_none().then_some(architecture.gguf_names);
+/// As [`load`].
+pub fn load_trained(config: &Fields, weights: &mut Weights) -> Result<(Box<dyn Decoder>, Variables)> {
+    let architecture = configured(config)?;
+    let names = weights.metadata().contains(GGUF_ARCHITECTURE).then_some(architecture.gguf_names);
     let mut loader = Loader::trained(weights, names);
-    let decoder = (architecture.load)(config, &mut loader)?;
+    let decoder = (architecture.load)(Some(config), &mut loader)?;
     Ok((decoder, loader.into_variables()))
 }
 
@@ -168,13 +174,6 @@ fn layers(config: &Fields) -> Result<usize> {
 
 fn configured(config: &Fields) -> Result<&'static Architecture> {
     architecture(config.str(&["model_type"])?.unwrap_or_default())
-}
-
-fn described(config: Option<&Fields>, weights: &Weights) -> Result<&'static Architecture> {
-    match config {
-        Some(config) => configured(config),
-        None => architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default()),
-    }
 }
 
 /// The new tokens of one sequence and what it has been through already.
@@ -236,22 +235,32 @@ impl<'a> Pass<'a> {
 
     /// Drops activations with probability `p` and scales the others up, in training; else changes nothing.
     pub fn dropout(&mut self, x: Tensor, p: f32) -> Result<Tensor> {
-        let Some(Dropout { seed, pass }) = self.dropout.as_ref().filter(|_| p > 0.0) else { return Ok(x) };
+        match self.mask(p) {
+            Some(mask) => tracked::dropout(&x, mask),
+            None => Ok(x),
+        }
+    }
+
+    /// What the next dropout of probability `p` drops.
+    fn mask(&mut self, p: f32) -> Option<Mask> {
+        let Dropout { seed, pass } = self.dropout.as_ref().filter(|_| p > 0.0)?;
         let stream = Random::new(*seed, &format!("dropout {pass} {}", self.dropped));
         self.dropped += 1;
-        tracked::dropout(&x, p, stream)
+        Some(Mask { p, stream })
     }
 
     /// Attention that gradients flow through: every sequence is read whole, and nothing is cached.
-    fn attend_whole(&self, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    fn attend_whole(&mut self, heads: Heads, dropout: f32, qkv: [&Tensor; 3]) -> Result<Tensor> {
+        let mask = self.mask(dropout);
         let lengths: Vec<usize> = self.sequences.iter().map(|(ids, _)| ids.len()).collect();
-        tracked::causal_attention(heads, q, k, v, &lengths)
+        tracked::causal_attention(heads, qkv, &lengths, mask)
     }
 
-    /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`).
-    pub fn attend(&mut self, layer: usize, heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`). In
+    /// training, attention weights are dropped with probability `dropout`.
+    pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
         if self.sequences.iter().any(|(_, cache)| cache.is_none()) {
-            return self.attend_whole(heads, q, k, v);
+            return self.attend_whole(heads, dropout, [q, k, v]);
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         with_values(q, |q| {

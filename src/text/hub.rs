@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::split::PreTokenizer;
 use super::stream::Stage;
 use super::vocabulary::{self, BpeOptions};
-use super::{Model, Slot, Tokenizer, bad, unsupported};
+use super::{Model, Slot, Tokenizer, bad, to_hub, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -50,16 +50,44 @@ pub(super) fn document(files: &mut Files) -> Result<Value> {
     if files.contains("tokenizer.json") || !files.contains("vocab.json") || !files.contains("merges.txt") {
         return json(files, "tokenizer.json");
     }
+    let tokenizer = load(files)?;
     let config = optional_json(files, "tokenizer_config.json")?;
     let prefix = config.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
     let merges = files.read_all("merges.txt", LIMIT)?;
     let merges = String::from_utf8_lossy(&merges);
     let merges: Vec<&str> = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
+    let byte_level = |prefix: bool| json!({ "type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true });
     Ok(json!({
-        "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": prefix, "use_regex": true },
-        "decoder": { "type": "ByteLevel" },
-        "model": { "type": "BPE", "vocab": json(files, "vocab.json")?, "merges": merges },
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": tokenizer.added_tokens()?,
+        "normalizer": null,
+        "pre_tokenizer": byte_level(prefix),
+        "post_processor": to_hub::template(&tokenizer),
+        "decoder": byte_level(false),
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+            "vocab": json(files, "vocab.json")?, "merges": merges,
+        },
     }))
+}
+
+/// The tokenizer as the text of a `tokenizer.json`: the file itself where there is one.
+///
+/// # Errors
+/// Those of reading it, and [`Error::Unsupported`] where it would cut text differently.
+pub(super) fn tokenizer_json(files: &mut Files) -> Result<String> {
+    if files.contains("tokenizer.json") {
+        let bytes = files.read_all("tokenizer.json", LIMIT)?;
+        return String::from_utf8(bytes).map_err(|error| bad("tokenizer.json in UTF-8", &error.to_string()));
+    }
+    let original = load(files)?;
+    let document = document(files)?;
+    let back = from_tokenizer_json(&document, Value::Null, Value::Null)?;
+    super::compare::same(&original, &back, "vocab.json", "tokenizer.json")?;
+    Ok(document.to_string())
 }
 
 fn json(files: &mut Files, name: &str) -> Result<Value> {

@@ -216,6 +216,14 @@ impl Tokenizer {
         unknown == Some(piece.id) && text.get(piece.start..piece.end) != self.token(piece.id).as_deref()
     }
 
+    /// The added tokens, as tokenizer.json lists them.
+    fn added_tokens(&self) -> Result<serde_json::Value> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.added_tokens(),
+            Model::Sentencepiece(_) => Ok(serde_json::Value::Null),
+        }
+    }
+
     fn decoder(&self) -> Decoder {
         Decoder::new(&self.inner.decoder)
     }
@@ -224,6 +232,14 @@ impl Tokenizer {
     fn token_to_decode(&self, id: u32, skip_special_tokens: bool) -> Option<String> {
         if skip_special_tokens && self.is_special(id) { None } else { self.token(id) }
     }
+}
+
+/// The tokenizer among a folder's files as the text of a `tokenizer.json`, also where it is GPT-2's two files.
+///
+/// # Errors
+/// Those of reading it, and [`Error::Unsupported`] where it would cut text differently.
+pub fn tokenizer_json(files: &mut Files) -> Result<String> {
+    hub::tokenizer_json(files)
 }
 
 /// A fault of the tokenizer's files.

@@ -74,6 +74,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The added tokens, as tokenizer.json lists them.
+    pub(super) fn added_tokens(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(&self.added).map_err(|e| bad("added tokens that can be written", &e.to_string()))
+    }
+
     pub(super) fn encode(&self, text: &str, plain: bool) -> Result<Vec<u32>> {
         let encoding = self.run(text, plain, OffsetType::None)?;
         Ok(encoding.get_ids().iter().copied().filter(|id| *id < self.limit).collect())

@@ -16,6 +16,14 @@ pub struct HubVocabulary {
     pub eos: Option<u32>,
 }
 
+impl HubVocabulary {
+    /// The ids that a config.json and a generation_config.json have of it.
+    pub fn ends(&self) -> Map<String, Value> {
+        let ids = [("bos_token_id", self.bos), ("eos_token_id", self.eos)];
+        ids.into_iter().map(|(name, id)| (name.into(), id.into())).collect()
+    }
+}
+
 /// The files of the tokenizer in a GGUF file.
 ///
 /// # Errors
@@ -150,7 +158,7 @@ fn bpe(tokens: &[String], merges: &[(&str, &str)], options: Value) -> Value {
 }
 
 /// What puts the first and last token around a text.
-fn template(tokenizer: &Tokenizer) -> Value {
+pub(super) fn template(tokenizer: &Tokenizer) -> Value {
     use super::Slot;
     let mut names = Map::new();
     let single: Vec<Value> = (tokenizer.inner.template.iter())

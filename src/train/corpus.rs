@@ -248,6 +248,27 @@ mod tests {
         assert!(parts.iter().all(|part| part.starts_with("Story") && part.ends_with("odd.")));
     }
 
+    /// Files of three encodings, one of them a single line, and one with broken bytes in it.
+    #[test]
+    fn files_of_any_encoding_and_without_lines_make_one_corpus() {
+        let bytes = |name: &str, bytes: Vec<u8>| SourceFile { name: name.to_string(), bytes, column: None };
+        let line = "Ein Satz mit Wörtern. ".repeat(50_000);
+        let western: Vec<u8> = "Un café, où ça? ".repeat(40).chars().map(|c| c as u8).collect();
+        let wide = format!("\u{FEFF}{}", "你好，世界。".repeat(30)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let mixed = ["Größe und Maß. ".repeat(20).as_bytes(), b"caf\xE9", "Größe. ".as_bytes()].concat();
+        let files = vec![file("line.txt", &line), bytes("b.txt", western), bytes("c.txt", wide), bytes("d.txt", mixed)];
+        let corpus = Corpus::read(files, &CorpusOptions::default()).unwrap();
+        let (training, held_out) = (corpus.documents.concat(), corpus.held_out.concat());
+        let all = format!("{training}{held_out}");
+        for part in ["Wörtern", "où ça", "世界", "Maß. caf", "Größe."] {
+            assert!(all.contains(part), "{part}");
+        }
+        assert!(!all.contains(char::REPLACEMENT_CHARACTER));
+        // One long line is cut between sentences.
+        assert!(corpus.held_out.iter().all(|text| text.ends_with(['.', '?', '。'])), "{:?}", corpus.report);
+        assert!(corpus.report.removed.iter().any(|removed| removed.what == What::Invalid));
+    }
+
     #[test]
     fn rows_of_fields_become_documents_by_a_template() {
         let rows: Vec<String> = (0..20).map(|n| format!("the number {n}\tle nombre {n}")).collect();

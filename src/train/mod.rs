@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod data;
 mod decode;
 mod export;
+mod held_out;
 mod optimizer;
 pub mod plan;
 pub mod random;
@@ -26,6 +27,7 @@ mod words;
 
 pub use corpus::{CleanReport, Corpus, SourceFile};
 pub use data::Data;
+pub use held_out::Measured;
 pub use plan::Plan;
 pub use random::Random;
 pub use recipe::Recipe;

@@ -40,7 +40,7 @@ impl Plan {
     pub fn new(config: &Map<String, Value>, options: &TrainingOptions, tokens: usize) -> Result<Self> {
         let fields = Fields::new(config.clone());
         let (spec, shapes) = model::outline(&fields)?;
-        check(&fields, &spec, options)?;
+        check(&spec, options)?;
         let tensors: Vec<PlannedTensor> = shapes
             .into_iter()
             .map(|(name, shape)| {
@@ -104,7 +104,7 @@ fn memory(spec: &Spec, tensors: &[PlannedTensor], options: &TrainingOptions, pas
 }
 
 /// Refuses training options that cannot be.
-pub(super) fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> Result<()> {
+pub(super) fn check(spec: &Spec, options: &TrainingOptions) -> Result<()> {
     let bad =
         |name: &str, expected: String, found: String| Err(Error::BadParameter { name: name.into(), expected, found });
     for (name, value) in [
@@ -142,15 +142,5 @@ pub(super) fn check(fields: &Fields, spec: &Spec, options: &TrainingOptions) -> 
     within("adam_epsilon", options.adam_epsilon, 1e-30, 1.0)?;
     within("muon_momentum", options.muon_momentum, 0.0, 0.9999999)?;
     within("max_grad_norm", options.max_grad_norm, 0.0, f64::MAX)?;
-    // Inference ignores dropout; training would ignore these without a word.
-    for name in ["attn_pdrop", "attention_dropout"] {
-        if fields.f32(&[name])?.unwrap_or(0.0) != 0.0 {
-            return Err(Error::Unsupported {
-                what: format!("training with {name}"),
-                expected: "0 or no such field (embd_pdrop and resid_pdrop work)".into(),
-                found: fields.f32(&[name])?.unwrap_or(0.0).to_string(),
-            });
-        }
-    }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Learning a vocabulary once more, merge by merge, to be watched: how the corpus shrinks and a text is cut anew.
 
 use super::recipe::VocabularyKind;
-use super::vocabulary::{Vocabulary, readable, spelled};
+use super::trainer::Trainer;
+use super::vocabulary::{Vocabulary, merges, readable, spelled};
 use super::words::Cutter;
 use crate::Result;
+use crate::text::Tokenizer;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -51,8 +53,23 @@ pub struct Replay {
 impl Replay {
     /// All words in single letters.
     pub fn new(vocabulary: &Vocabulary) -> Result<Self> {
-        let kind = vocabulary.kind();
-        let tokenizer = vocabulary.tokenizer();
+        Self::of(vocabulary.kind(), vocabulary.tokenizer(), vocabulary.merges(), vocabulary.words())
+    }
+
+    /// The same of a run that was resumed: its tokenizer has the merges, and its documents have the words.
+    pub fn of_run(trainer: &Trainer) -> Result<Self> {
+        let documents = trainer.documents()?;
+        let words = Cutter::new()?.count(documents.iter().map(String::as_str))?;
+        let setup = trainer.setup();
+        Self::of(setup.recipe.vocabulary.kind, trainer.tokenizer(), &merges(&setup.tokenizer)?, &words)
+    }
+
+    fn of(
+        kind: VocabularyKind,
+        tokenizer: &Tokenizer,
+        merges: &[(String, String)],
+        words: &[(String, u64)],
+    ) -> Result<Self> {
         let size = tokenizer.vocab_size() as u32;
         let tokens: Vec<String> = (0..size).map(|id| tokenizer.token(id).unwrap_or_default()).collect();
         let ids: HashMap<&str, u32> = tokens.iter().map(String::as_str).zip(0..).collect();
@@ -62,8 +79,7 @@ impl Replay {
             Some((letters.next()?, id)).filter(|_| letters.next().is_none())
         });
         let letters: HashMap<char, u32> = letters.collect();
-        let rules: Vec<Rule> = vocabulary
-            .merges()
+        let rules: Vec<Rule> = merges
             .iter()
             .map(|(left, right)| Rule { pair: (id(left), id(right)), merged: id(&format!("{left}{right}")) })
             .collect();
@@ -81,7 +97,7 @@ impl Replay {
             applied: Vec::new(),
             letters_of_corpus: 0,
         };
-        for (word, count) in vocabulary.words() {
+        for (word, count) in words {
             let ids = replay.letters(&spelled(word, kind));
             let count = *count as usize;
             replay.letters_of_corpus += ids.len() * count;
@@ -129,7 +145,7 @@ impl Replay {
         self.cutter.cut(text, |word| {
             let word = spelled(word, self.kind);
             let mut ids = self.letters(&word);
-            self.reduce(&mut ids, merges);
+            self.reduce(&mut ids, merges, None);
             let mut letters = word.chars();
             for id in ids {
                 let length = self.lengths.get(id as usize).copied().unwrap_or(1);
@@ -173,9 +189,8 @@ impl Replay {
             let before = ids.len();
             merge(&mut ids, rule);
             occurrences += (before - ids.len()) * count;
-            let mut new = vec![rule.merged];
             // What this makes may be the pair of an earlier rule, which encoding would then apply too.
-            new.append(&mut self.reduce(&mut ids, rank));
+            let new = self.reduce(&mut ids, rank, Some(rule.merged));
             tokens -= (before - ids.len()) * count;
             self.note(&ids, place, |id| new.contains(&id));
             if let Some(word) = self.words.get_mut(place as usize) {
@@ -185,11 +200,14 @@ impl Replay {
         self.applied.push((occurrences, tokens));
     }
 
-    /// Applies the first `merges` rules to a word, the earliest that fits first, and gives the tokens made.
-    fn reduce(&self, ids: &mut Vec<u32>, merges: usize) -> Vec<u32> {
-        let mut made = Vec::new();
+    /// Applies the first `merges` rules to a word, the earliest that fits first, and gives the tokens made. Where they
+    /// have been applied before `made` was, only what is new has to be looked at.
+    fn reduce(&self, ids: &mut Vec<u32>, merges: usize, made: Option<u32>) -> Vec<u32> {
+        let unseen = made.is_none();
+        let mut made: Vec<u32> = made.into_iter().collect();
         loop {
-            let ranks = ids.array_windows().filter_map(|[left, right]| self.ranks.get(&(*left, *right)));
+            let pairs = ids.array_windows().filter(|pair| unseen || pair.iter().any(|id| made.contains(id)));
+            let ranks = pairs.filter_map(|[left, right]| self.ranks.get(&(*left, *right)));
             let Some(rank) = ranks.copied().filter(|rank| *rank < merges).min() else { return made };
             let Some(rule) = self.rules.get(rank).copied() else { return made };
             merge(ids, rule);
@@ -257,6 +275,17 @@ mod tests {
         assert_eq!(replay.pieces(0, "low 好").unwrap(), ["l", "o", "w", " ", "‹E5›", "‹A5›", "‹BD›"]);
         assert_eq!(replay.pieces(2, "low low").unwrap(), ["low", " ", "low"]);
         assert_eq!(replay.merges(3, 99).len(), 1);
+    }
+
+    /// A text without spaces.
+    #[test]
+    fn words_may_be_as_long_as_they_get() {
+        let letters = crate::train::Random::new(1, "letters");
+        let text: String = (0..60_000).map(|i| char::from(b'a' + (letters.word(i) % 26) as u8)).collect();
+        let options = VocabularyOptions { kind: VocabularyKind::ByteLevelBpe, size: 600 };
+        let vocabulary = Vocabulary::train([text.as_str()].into_iter(), &options).unwrap();
+        let mut replay = Replay::new(&vocabulary).unwrap();
+        assert_eq!(replay.at(replay.len()), vocabulary.report().tokens);
     }
 
     #[test]

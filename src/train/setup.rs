@@ -1,15 +1,10 @@
 //! What a run is made of once the vocabulary is there: the recipe, the complete configuration, the tokenizer.
 
 use super::recipe::{END_OF_TEXT, Recipe};
-use crate::error::{Error, Result};
-use crate::files::Files;
+use crate::convert::Source;
+use crate::error::Result;
 use crate::text::Tokenizer;
 use serde_json::{Map, Value, json};
-
-/// No configuration file is larger.
-const SMALL_FILE: u64 = 1 << 20;
-/// Nor any tokenizer.
-const LARGEST_TOKENIZER: u64 = 64 << 20;
 
 /// The files beside the weights that a run does not change.
 #[derive(Clone)]
@@ -49,37 +44,20 @@ impl Setup {
             Some("llama") => Some("LlamaForCausalLM"),
             _ => None,
         };
-        // What transformers would add by itself, and this trainer does not do.
-        if model_type == Some("gpt2") {
-            setup.config.entry("attn_pdrop").or_insert(json!(0.0));
-        }
         if let Some(class) = class {
             setup.config.insert("architectures".into(), json!([class]));
         }
         Ok(setup)
     }
 
-    /// A run that trains on from the model in `files`, a Hugging Face folder: its configuration and its tokenizer take the
-    /// place of the recipe's model and vocabulary.
+    /// A run that trains on from a model: its configuration and its tokenizer take the place of the recipe's model and
+    /// vocabulary.
     ///
     /// # Errors
-    /// [`Error::MissingFile`](crate::Error::MissingFile) without config.json or tokenizer.json.
-    pub fn from_model(mut recipe: Recipe, files: &mut Files) -> Result<Self> {
-        for name in ["config.json", "tokenizer.json"] {
-            if !files.contains(name) {
-                return Err(files.missing(format!("{name} of a model to train on from")));
-            }
-        }
-        let mut config: Map<String, Value> = files.read_json("config.json", SMALL_FILE)?;
-        let bytes = files.read_all("tokenizer.json", LARGEST_TOKENIZER)?;
-        let tokenizer = String::from_utf8(bytes).map_err(|error| Error::BadTokenizer {
-            expected: "tokenizer.json in UTF-8".into(),
-            found: error.to_string(),
-        })?;
-        // Published models name a dropout of attention weights, which this trainer does not do.
-        if config.contains_key("attn_pdrop") {
-            config.insert("attn_pdrop".into(), json!(0.0));
-        }
+    /// Those of reading them, and [`Error::Unsupported`](crate::Error::Unsupported) for what a Hugging Face folder, which
+    /// the trained model becomes, cannot say of them.
+    pub fn from_model(mut recipe: Recipe, model: &mut Source) -> Result<Self> {
+        let (config, tokenizer) = model.hub_texts()?;
         recipe.model = config.clone();
         let id = |name: &str| {
             let value = config.get(name)?;

@@ -3,26 +3,23 @@
 
 use super::batches::Batches;
 use super::data::Data;
+use super::held_out::{self, Measured};
 use super::optimizer::{self, Optimizer};
 use super::plan;
 use super::schedule::learning_rate;
 use super::setup::Setup;
+use crate::convert::Source;
 use crate::engine::Engine;
 use crate::error::{Error, Result, try_vec};
-use crate::files::Files;
 use crate::generate::{Event, Generation};
 use crate::kernels::tracked::cross_entropy;
 use crate::layers::with_values;
 use crate::model::{self, Decoder, Dropout, Fields, Pass, Variables};
 use crate::sample::GenerationConfig;
 use crate::text::Tokenizer;
-use crate::weights::Weights;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
-
-/// Held-out tokens that a measurement reads at most: a longer text would keep the run waiting.
-const MEASURED_TOKENS: usize = 1 << 16;
 
 /// One step, as it was taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,14 +89,13 @@ impl Trainer {
         Self::of(setup, data, decoder, variables)
     }
 
-    /// Trains on from the weights in `files`, whose configuration is that of `setup`.
+    /// Trains on from the weights of `model`, which `setup` was made for.
     ///
     /// # Errors
     /// Any [`Error`] that says what is missing, damaged or not supported.
-    pub fn from_model(setup: Setup, data: Data, mut files: Files) -> Result<Self> {
-        let mut weights = Weights::safetensors(&mut files)?;
+    pub fn from_model(setup: Setup, data: Data, model: Source) -> Result<Self> {
         let fields = Fields::new(setup.config.clone());
-        let (decoder, variables) = model::load_trained(Some(&fields), &mut weights)?;
+        let (decoder, variables) = model::load_trained(&fields, &mut model.into_weights())?;
         Self::of(setup, data, decoder, variables)
     }
 
@@ -107,7 +103,7 @@ impl Trainer {
     pub(super) fn of(setup: Setup, data: Data, decoder: Box<dyn Decoder>, variables: Variables) -> Result<Self> {
         let options = &setup.recipe.training;
         let fields = Fields::new(setup.config.clone());
-        plan::check(&fields, decoder.spec(), options)?;
+        plan::check(decoder.spec(), options)?;
         data.check()?;
         let reading = model::reading(&fields, &variables)?;
         let tokenizer = setup.open_tokenizer()?;
@@ -138,6 +134,16 @@ impl Trainer {
         self.reader.tokenizer()
     }
 
+    /// The training documents, as far as their tokens tell.
+    ///
+    /// # Errors
+    /// Those of decoding.
+    pub fn documents(&self) -> Result<Vec<String>> {
+        let starts = std::iter::once(&0).chain(self.batches.ends());
+        let spans = starts.zip(self.batches.ends());
+        spans.map(|(&start, &end)| self.tokenizer().decode(&self.batches.tokens()[start..end], true)).collect()
+    }
+
     /// Steps taken.
     pub fn steps_taken(&self) -> usize {
         self.step
@@ -162,6 +168,11 @@ impl Trainer {
     /// Tokens in an epoch.
     pub fn tokens_per_epoch(&self) -> usize {
         self.batches.tokens().len()
+    }
+
+    /// How much of the held-out text a measurement reads.
+    pub fn measured(&self) -> Measured {
+        self.pieces().1
     }
 
     /// Whether a measurement is due.
@@ -239,7 +250,7 @@ impl Trainer {
     }
 
     /// Measures the model on the held-out text, each document from a fresh context, and keeps the weights when they are
-    /// the best so far. Of a long text only the first 65,536 tokens are read, and their bytes are taken to be their share.
+    /// the best so far. A long text is read in a sample, whose bytes are taken to be its share of all.
     ///
     /// # Errors
     /// [`Error::Diverged`] when the loss is not a number, and those of the forward pass.
@@ -259,33 +270,24 @@ impl Trainer {
         Ok(evaluation)
     }
 
+    /// What a measurement reads.
+    fn pieces(&self) -> (Vec<&[u32]>, Measured) {
+        held_out::pieces(&self.held_out, self.setup.recipe.training.sequence_length, held_out::MOST)
+    }
+
     /// Nats, and the tokens and bytes they are of.
     fn held_out_loss(&self) -> Result<(f64, usize, f64)> {
-        let options = &self.setup.recipe.training;
-        let length = options.sequence_length;
-        // Documents longer than a row are read in pieces; each piece begins with the token before it.
-        let mut pieces: Vec<&[u32]> = Vec::new();
-        let (mut counted, mut all) = (0, 0);
-        for document in &self.held_out {
-            all += document.len().saturating_sub(1);
-            let mut rest = document.as_slice();
-            while counted < MEASURED_TOKENS && rest.len() > 1 {
-                let piece = &rest[..rest.len().min(length + 1)];
-                counted += piece.len() - 1;
-                pieces.push(piece);
-                rest = &rest[piece.len() - 1..];
-            }
-        }
+        let (pieces, Measured { tokens, of }) = self.pieces();
         let mut nats = 0f64;
-        for batch in pieces.chunks(options.batch_size) {
+        for batch in pieces.chunks(self.setup.recipe.training.batch_size) {
             let targets: Vec<u32> = batch.iter().flat_map(|piece| piece[1..].iter().copied()).collect();
             let mut pass = Pass::whole(batch.iter().map(|piece| &piece[..piece.len() - 1]), None);
             let hidden = self.reader.decoder.forward(&mut pass)?;
             let loss = cross_entropy(&self.reader.decoder.logits(&hidden)?, &targets)?;
             nats += f64::from(loss.to_scalar::<f32>()?) * targets.len() as f64;
         }
-        let bytes = self.held_out_bytes as f64 * counted as f64 / all as f64;
-        Ok((nats, counted, bytes))
+        let bytes = self.held_out_bytes as f64 * tokens as f64 / of as f64;
+        Ok((nats, tokens, bytes))
     }
 
     /// A continuation of `prompt` by the model as it is now, drawn at temperature 0.8 from the 40 likeliest tokens.

@@ -205,7 +205,7 @@ fn tokenizer_json(model: BPE, kind: VocabularyKind) -> Result<String> {
     tokenizer.to_string(true).map_err(failed)
 }
 
-fn merges(tokenizer_json: &str) -> Result<Vec<(String, String)>> {
+pub(super) fn merges(tokenizer_json: &str) -> Result<Vec<(String, String)>> {
     let mut json: Value = serde_json::from_str(tokenizer_json).map_err(failed)?;
     let merges = json.pointer_mut("/model/merges").map(Value::take).unwrap_or_default();
     serde_json::from_value(merges).map_err(failed)

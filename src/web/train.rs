@@ -2,6 +2,7 @@
 
 use super::blob::files_of;
 use super::{thrown, to_js};
+use crate::convert::Source;
 use crate::error::Error;
 use crate::train::corpus::{CleanReport, Corpus, SourceFile};
 use crate::train::recipe::{CorpusOptions, TrainingOptions, VocabularyOptions};
@@ -34,8 +35,8 @@ pub struct Training {
     vocabulary: Option<Vocabulary>,
     replay: Option<Replay>,
     trainer: Option<Trainer>,
-    /// Memory that was planned for the trainer: free again once it is dropped.
-    planned: u64,
+    /// Memory in use before the first trainer over this text was made: what is beyond is free for the next one.
+    occupied: Option<u64>,
     notes: Notes,
 }
 
@@ -100,40 +101,44 @@ impl Training {
     /// What a model would take, without making it.
     pub fn plan(&self, model: JsValue, training: JsValue) -> Result<JsValue, JsValue> {
         let (setup, tokens) = self.set_up(model, training)?;
-        to_js(&planned(&setup, tokens)?.1)
+        to_js(&self.planned(&setup, tokens)?.1)
     }
 
     /// Makes the model, with its first values; returns the plan.
     pub fn build(&mut self, model: JsValue, training: JsValue) -> Result<JsValue, JsValue> {
         let (setup, tokens) = self.set_up(model, training)?;
-        let (plan, report) = planned(&setup, tokens)?;
-        plan.check_memory(available() + self.planned).map_err(thrown)?;
-        (self.trainer, self.planned) = (None, plan.memory_bytes);
+        let (plan, mut report) = self.planned(&setup, tokens)?;
+        plan.check_memory(self.available()).map_err(thrown)?;
+        self.trainer = None;
+        self.occupied.get_or_insert(in_use());
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
         let vocabulary = self.vocabulary.as_ref().ok_or_else(|| early("trainVocabulary"))?;
         let encode = |text: &str| vocabulary.encode(text);
         let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
         self.recipe = setup.recipe.clone();
-        self.trainer = Some(Trainer::new(setup, data).map_err(thrown)?);
+        let trainer = self.trainer.insert(Trainer::new(setup, data).map_err(thrown)?);
+        report["measured"] = json!(trainer.measured());
         to_js(&report)
     }
 
-    /// Trains on from a model: `files` are those of a Hugging Face folder, `{name, blob}` each.
+    /// Trains on from a model: `files` are those of a Hugging Face folder or one GGUF file, `{name, blob}` each.
     #[wasm_bindgen(js_name = buildFrom)]
     pub fn build_from(&mut self, files: Array, training: JsValue) -> Result<JsValue, JsValue> {
-        let mut files = files_of(files)?;
+        let mut model = Source::open(files_of(files)?).map_err(thrown)?;
         let recipe = Recipe { training: options("training", training)?, ..self.recipe.clone() };
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
-        let setup = Setup::from_model(recipe, &mut files).map_err(thrown)?;
+        let setup = Setup::from_model(recipe, &mut model).map_err(thrown)?;
         let tokenizer = setup.open_tokenizer().map_err(thrown)?;
         let encode = |text: &str| tokenizer.encode_plain(text);
         let data = Data::new(encode, setup.around(), &corpus.documents, &corpus.held_out).map_err(thrown)?;
-        let (plan, report) = planned(&setup, data.tokens.len())?;
-        plan.check_memory(available() + self.planned).map_err(thrown)?;
-        (self.trainer, self.planned) = (None, plan.memory_bytes);
+        let (plan, mut report) = self.planned(&setup, data.tokens.len())?;
+        plan.check_memory(self.available()).map_err(thrown)?;
+        self.trainer = None;
+        self.occupied.get_or_insert(in_use());
         self.recipe = setup.recipe.clone();
         self.notes.vocabulary = None;
-        self.trainer = Some(Trainer::from_model(setup, data, files).map_err(thrown)?);
+        let trainer = self.trainer.insert(Trainer::from_model(setup, data, model).map_err(thrown)?);
+        report["measured"] = json!(trainer.measured());
         to_js(&report)
     }
 
@@ -177,10 +182,11 @@ impl Training {
 
     /// What the run is and how far it has come.
     pub fn state(&self) -> Result<JsValue, JsValue> {
-        let plan = match &self.trainer {
-            Some(trainer) => planned(trainer.setup(), trainer.tokens_per_epoch())?.1,
-            None => Value::Null,
-        };
+        let mut plan = Value::Null;
+        if let Some(trainer) = &self.trainer {
+            plan = self.planned(trainer.setup(), trainer.tokens_per_epoch())?.1;
+            plan["measured"] = json!(trainer.measured());
+        }
         to_js(&json!({
             "recipe": self.recipe,
             "clean": self.notes.clean,
@@ -212,9 +218,14 @@ impl Training {
     }
 
     fn replayed(&mut self) -> Result<&mut Replay, JsValue> {
-        let vocabulary = self.vocabulary.as_ref().ok_or_else(|| early("trainVocabulary"))?;
         if self.replay.is_none() {
-            self.replay = Some(Replay::new(vocabulary).map_err(thrown)?);
+            let replay = match (&self.vocabulary, &self.trainer) {
+                (Some(vocabulary), _) => Replay::new(vocabulary),
+                // A run that was resumed; one on top of a model has learned no vocabulary.
+                (None, Some(trainer)) if self.notes.vocabulary.is_some() => Replay::of_run(trainer),
+                _ => return Err(early("trainVocabulary")),
+            };
+            self.replay = Some(replay.map_err(thrown)?);
         }
         self.replay.as_mut().ok_or_else(|| early("trainVocabulary"))
     }
@@ -230,22 +241,28 @@ impl Training {
         // Each document begins with a token of its own.
         Ok((setup, vocabulary.report().tokens + corpus.documents.len()))
     }
+
+    /// The plan, and its report with what this browser has.
+    fn planned(&self, setup: &Setup, tokens: usize) -> Result<(Plan, Value), JsValue> {
+        let plan = Plan::new(&setup.config, &setup.recipe.training, tokens).map_err(thrown)?;
+        let mut report = json!(plan);
+        report["availableBytes"] = json!(self.available());
+        report["secondsPerStep"] = Value::Null;
+        report["measured"] = Value::Null;
+        let short = plan.tokens < plan.tokens_per_step;
+        report["warnings"] = if short { json!(["text_shorter_than_step"]) } else { json!([]) };
+        Ok((plan, report))
+    }
+
+    /// Bytes of memory that a trainer can have.
+    fn available(&self) -> u64 {
+        ADDRESSABLE - self.occupied.unwrap_or_else(in_use)
+    }
 }
 
-/// The plan, and its report with what this browser has.
-fn planned(setup: &Setup, tokens: usize) -> Result<(Plan, Value), JsValue> {
-    let plan = Plan::new(&setup.config, &setup.recipe.training, tokens).map_err(thrown)?;
-    let mut report = json!(plan);
-    report["availableBytes"] = json!(available());
-    report["secondsPerStep"] = Value::Null;
-    let short = plan.tokens < plan.tokens_per_step;
-    report["warnings"] = if short { json!(["text_shorter_than_step"]) } else { json!([]) };
-    Ok((plan, report))
-}
-
-/// Bytes of memory that can still be had.
-fn available() -> u64 {
-    ADDRESSABLE - (core::arch::wasm32::memory_size(0) as u64) * 65536
+/// Bytes of memory that are in use, or once were: WebAssembly's memory never shrinks.
+fn in_use() -> u64 {
+    (core::arch::wasm32::memory_size(0) as u64) * 65536
 }
 
 /// Settings from JavaScript.

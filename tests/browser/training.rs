@@ -123,6 +123,8 @@ async fn a_training_goes_on_after_a_reload() {
     page.click("#train-unfinished .continue").await;
     wait_for_status(&page, "paused").await;
     assert_eq!(step(&page).await, before, "as of the last checkpoint");
+    let film = "return document.querySelector('#train-merge').checkVisibility() && /→/.test(document.querySelector('#train-merge').textContent)";
+    page.wait_for("the vocabulary's film", film, Value::Null).await;
     page.click("#train-resume").await;
     let body =
         "return Number(document.querySelector('#train-at').textContent.split('/')[0].replace(',', '')) > arguments[0]";
@@ -139,8 +141,7 @@ async fn what_cannot_be_trained_is_refused_with_the_reason() {
     let page = with_text(&host, "", 10).await;
     let refused = async |code: &str| {
         page.click("#train-start").await;
-        let body = "return document.querySelector('#train-error').dataset.code === arguments[0]";
-        page.wait_for(&format!("error {code}"), body, json!(code)).await;
+        error(&page, code).await
     };
     refused("empty").await;
     set(&page, "#train-paste", json!("Ten words are too few for a model to learn.")).await;
@@ -149,9 +150,129 @@ async fn what_cannot_be_trained_is_refused_with_the_reason() {
     for (size, value) in [("width", 4096), ("layers", 96)] {
         set(&page, &format!("#train-{size}"), json!(value)).await;
     }
-    refused("model_too_large").await;
-    let words = page.shown("#train-error").await;
+    let words = refused("model_too_large").await;
     assert!(words.contains("GB") && words.contains("parameters"), "the numbers are told: {words}");
+    page.finish().await;
+}
+
+/// Gives the first stage a file whose contents a JavaScript expression makes.
+async fn give(page: &Page, name: &str, contents: &str) {
+    let body = format!(
+        "const files = new DataTransfer();
+         files.items.add(new File([{contents}], arguments[0]));
+         const input = document.querySelector('#train-files');
+         input.files = files.files;
+         input.dispatchEvent(new Event('change'));"
+    );
+    page.eval(&body, vec![json!(name)]).await;
+}
+
+/// Waits for an error of the view; its words.
+async fn error(page: &Page, code: &str) -> String {
+    let body = "return document.querySelector('#train-error').dataset.code === arguments[0]";
+    page.wait_for(&format!("error {code}"), body, json!(code)).await;
+    page.shown("#train-error").await
+}
+
+#[tokio::test]
+async fn files_that_are_no_text_or_too_large_are_named_and_odd_ones_are_read() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, "", 10).await;
+    let remove = "document.querySelector('.train-files button').click()";
+
+    give(&page, "large.txt", "new Uint8Array(200_000_000).fill(97)").await;
+    let words = error(&page, "too_large").await;
+    assert!(words.contains("large.txt") && words.contains("200 MB") && words.contains("64 MB"), "{words}");
+    give(&page, "picture.bin", "crypto.getRandomValues(new Uint8Array(60_000))").await;
+    page.click("#train-do-text").await;
+    let words = error(&page, "bad_file").await;
+    assert!(words.contains("picture.bin"), "{words}");
+    page.eval(remove, vec![]).await;
+
+    // One line in one encoding, and a file in another: one corpus.
+    give(&page, "line.txt", "'Ein kurzer Satz mit vielen Wörtern darin. '.repeat(400)").await;
+    give(&page, "western.txt", "Uint8Array.from('Un café crème, où ça? '.repeat(200), (c) => c.charCodeAt(0))").await;
+    page.click("#train-do-text").await;
+    let cleaned = "return document.querySelector('#train-text-result').hidden === false && !document.querySelector('#train-do-text').disabled";
+    page.wait_for("the clean text", cleaned, Value::Null).await;
+    let shown = page.shown("#train-text-result").await;
+    assert!(shown.contains("Wörtern") && shown.contains("é (Windows-1252)"), "{shown}");
+
+    // More pieces than there are in the text.
+    set(&page, "#train-size", json!(50_000)).await;
+    page.click("#train-do-vocabulary").await;
+    let learned = "return document.querySelector('#train-vocabulary-result').hidden === false && !document.querySelector('#train-do-vocabulary').disabled";
+    page.wait_for("the vocabulary", learned, Value::Null).await;
+    let shown = page.shown("#train-vocabulary-result").await;
+    assert!(shown.contains("You asked for 50,000"), "{shown}");
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn a_loss_that_is_no_number_leaves_the_best_model() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, &corpus(&dist), 200).await;
+    for (name, value) in [("learning_rate", 10), ("weight_decay", 10), ("max_grad_norm", 0)] {
+        set(&page, &format!("#train-{name}"), json!(value)).await;
+    }
+    page.click("#train-start").await;
+    let words = error(&page, "diverged").await;
+    assert!(words.contains("lower learning rate"), "what to change is said: {words}");
+    let offer = "return document.querySelector('#train-export')?.checkVisibility() === true";
+    page.wait_for("the best model", offer, Value::Null).await;
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn a_full_store_loses_nothing() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, &corpus(&dist), 5000).await;
+    let full = "
+        IDBObjectStore.prototype.put = () => { throw new DOMException('no room', 'QuotaExceededError'); };
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => { window.taken = blob; return make.call(URL, blob); };";
+    page.eval(full, vec![]).await;
+    page.click("#train-start").await;
+    wait_for_status(&page, "running").await;
+    page.wait_for("some steps", "return /^[1-9]/.test(document.querySelector('#train-at')?.textContent)", Value::Null)
+        .await;
+    page.click("#train-pause").await;
+    let words = error(&page, "storage_full").await;
+    assert!(words.contains("nothing is lost"), "{words}");
+    // The offer beside the error.
+    page.click("#train-error button").await;
+    page.wait_for("the checkpoint", "return window.taken?.size > 100_000", Value::Null).await;
+    page.click("#train-resume").await;
+    wait_for_status(&page, "running").await;
+    page.click("#train-stop").await;
+    wait_for_status(&page, "finished").await;
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn the_model_of_the_page_is_trained_further_on_a_text() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = with_text(&host, &corpus(&dist), 6).await;
+    let offered = "return document.querySelector(`#train-base option[value='model stories']`) !== null";
+    page.wait_for("the page's model to start from", offered, Value::Null).await;
+    set(&page, "#train-base", json!("model stories")).await;
+    page.click("#train-start").await;
+    wait_for_status(&page, "finished").await;
+    let losses =
+        "return [...document.querySelectorAll('#train-losses td:nth-child(3)')].map((td) => Number(td.textContent))";
+    let losses: Vec<f64> = serde_json::from_value(page.eval(losses, vec![]).await).unwrap();
+    // It knows English already, and gets used to this text.
+    assert!(losses[0] < 2.0 && losses[losses.len() - 1] < losses[0], "{losses:?}");
+    page.click("#train-write").await;
+    let own = "return document.querySelector('#model').dataset.model.startsWith('own:') && document.body.dataset.state === 'ready'";
+    page.wait_for("the model under Write", own, Value::Null).await;
+    page.set("max_new_tokens", json!(20)).await;
+    page.write("Once upon a time").await;
+    assert!(page.generate().await.len() > "Once upon a time".len() + 20);
     page.finish().await;
 }
 

@@ -1,6 +1,6 @@
 //! Causal attention within sequences that are read whole.
 
-use super::{Output, gradient, lend, output, values, zeros};
+use super::{Mask, Output, gradient, lend, output, values, zeros};
 use crate::error::Result;
 use crate::kernels::attention::Heads;
 use crate::kernels::exp::exp;
@@ -13,11 +13,17 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Tensor};
 ///
 /// `q` is `[rows, query · dim]`, `k` and `v` are `[rows, key_value · dim]`, and so the result is like `q`. The rows of all
 /// sequences, of these lengths, are one after the other. What the softmax gave is not kept but computed again for the
-/// gradient. The plain twin is [`plain`](crate::kernels::attention::plain).
+/// gradient. With `dropout`, some of it is dropped: the mask counts the weights `[query, length, length]` of each sequence
+/// row-major, one sequence after the other. The plain twin is [`plain`](crate::kernels::attention::plain).
 ///
 /// # Errors
 /// Those of candle when the shapes do not fit.
-pub fn causal_attention(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, lengths: &[usize]) -> Result<Tensor> {
+pub fn causal_attention(
+    heads: Heads,
+    [q, k, v]: [&Tensor; 3],
+    lengths: &[usize],
+    dropout: Option<Mask>,
+) -> Result<Tensor> {
     let rows = lengths.iter().sum::<usize>();
     let (wide, narrow) = ([rows, heads.query * heads.dim], [rows, heads.key_value * heads.dim]);
     let shared = heads.dim > 0 && heads.key_value > 0 && heads.query.is_multiple_of(heads.key_value);
@@ -25,7 +31,7 @@ pub fn causal_attention(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, length
         let shapes = format!("{:?}, {:?} and {:?} for {heads:?}, {rows} rows", q.shape(), k.shape(), v.shape());
         return Err(candle_core::Error::msg(format!("attention: {shapes}")).into());
     }
-    let op = CausalAttention { heads, lengths: lengths.to_vec() };
+    let op = CausalAttention { heads, lengths: lengths.to_vec(), dropout };
     Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)?)
 }
 
@@ -35,6 +41,7 @@ const BLOCK: usize = 64;
 struct CausalAttention {
     heads: Heads,
     lengths: Vec<usize>,
+    dropout: Option<Mask>,
 }
 
 /// The query heads of one sequence that share a key and value head.
@@ -47,6 +54,8 @@ struct Group<'a> {
     q: &'a [f32],
     k: &'a [f32],
     v: &'a [f32],
+    /// The mask, and the number of the group's first weight in it.
+    dropout: Option<(Mask, u64)>,
 }
 
 impl<'a> Group<'a> {
@@ -94,6 +103,17 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// Drops what the mask says of values that lie as those of [`Self::probabilities`].
+    fn drop(&self, head: usize, block: (usize, usize), values: &mut [f32]) {
+        let Some((mask, first)) = self.dropout else { return };
+        let (start, seen) = block;
+        for (row, i) in values.chunks_exact_mut(seen).zip(start..) {
+            // What is hidden is zero anyway.
+            let row = &mut row[..=i];
+            mask.apply(row, first + ((head * self.n + i) * self.n) as u64);
+        }
+    }
+
     /// Computes `out`, head by head `[n, dim]`.
     fn forward(&self, out: &mut [f32]) -> Result<()> {
         let (n, dim) = (self.n, self.heads.dim);
@@ -103,6 +123,7 @@ impl<'a> Group<'a> {
                 let (start, seen) = block;
                 let weights = &mut scores[..(seen - start) * seen];
                 self.probabilities(head, block, weights);
+                self.drop(head, block, weights);
                 let weights = View::new(weights, seen - start, seen);
                 multiply(weights, self.seen(self.v, seen), &mut out[start * dim..], false, Cores::One);
             }
@@ -122,8 +143,8 @@ impl<'a> Group<'a> {
                 let (weights, slopes) = (&mut weights[..len], &mut slopes[..len]);
                 self.probabilities(head, block, weights);
                 let dy_rows = self.head(dy, head, block);
-                multiply(View::new(weights, seen - start, seen).t(), dy_rows, dv, true, Cores::One);
                 multiply(dy_rows, self.seen(self.v, seen).t(), slopes, false, Cores::One);
+                self.drop(head, block, slopes);
                 // Through the softmax: each weight times how far its slope is above their mean, which is dy · y.
                 let rows = slopes.chunks_exact_mut(seen).zip(weights.chunks_exact(seen)).zip(start..);
                 for ((slopes, weights), i) in rows {
@@ -136,6 +157,8 @@ impl<'a> Group<'a> {
                 let slopes = View::new(slopes, seen - start, seen);
                 multiply(slopes, self.seen(self.k, seen), &mut dq[start * dim..], false, Cores::One);
                 multiply(slopes.t(), self.head(self.q, head, block), dk, true, Cores::One);
+                self.drop(head, block, weights);
+                multiply(View::new(weights, seen - start, seen).t(), dy_rows, dv, true, Cores::One);
             }
         }
         Ok(())
@@ -148,12 +171,15 @@ impl CausalAttention {
         let heads = self.heads;
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         let mut groups = Vec::with_capacity(self.lengths.len() * heads.key_value);
-        let mut row = 0;
+        let shared = heads.query / heads.key_value;
+        let (mut row, mut weight) = (0, 0);
         for &n in self.lengths.iter().filter(|&&n| n > 0) {
             for group in 0..heads.key_value {
                 let at = row * kv_width + group * heads.dim;
-                let q_at = row * q_width + group * (heads.query / heads.key_value) * heads.dim;
-                groups.push(Group { heads, n, q_at, q: &q[q_at..], k: &k[at..], v: &v[at..] });
+                let q_at = row * q_width + group * shared * heads.dim;
+                let dropout = self.dropout.map(|mask| (mask, weight));
+                groups.push(Group { heads, n, q_at, q: &q[q_at..], k: &k[at..], v: &v[at..], dropout });
+                weight += (shared * n * n) as u64;
             }
             row += n;
         }
@@ -238,6 +264,9 @@ mod tests {
     use super::super::check::{check, random};
     use super::*;
     use crate::kernels::attention::plain;
+    use crate::train::Random;
+    use candle_core::Device;
+    use candle_nn::ops::softmax;
 
     #[test]
     fn attention_is_its_plain_twin() {
@@ -254,7 +283,7 @@ mod tests {
             let operands = [random(wide, 1), random(narrow, 2), random(narrow, 3)];
             check(
                 &operands,
-                |t| causal_attention(heads, &t[0], &t[1], &t[2], &lengths),
+                |t| causal_attention(heads, [&t[0], &t[1], &t[2]], &lengths, None),
                 |t| {
                     let mut row = 0;
                     let mut parts = Vec::new();
@@ -266,6 +295,47 @@ mod tests {
                     }
                     Tensor::cat(&parts, 0)
                 },
+            );
+        }
+    }
+
+    /// Attention in plain operations, of which a product with a mask is one, as transformers' eager attention has it.
+    #[test]
+    fn dropped_weights_are_a_product_with_their_mask() {
+        for (query, key_value, dim, lengths) in [(1, 1, 4, vec![3]), (4, 2, 6, vec![5, 1, 9]), (2, 1, 8, vec![70, 3])] {
+            let heads = Heads { query, key_value, dim, scale: 0.7 };
+            let rows = lengths.iter().sum::<usize>();
+            let (p, stream) = (0.3, Random::new(5, "dropout"));
+            let twin = |t: &[Tensor]| -> candle_core::Result<Tensor> {
+                let (mut row, mut number) = (0, 0);
+                let mut parts = Vec::new();
+                for &n in &lengths {
+                    let part =
+                        |t: &Tensor, heads: usize| t.narrow(0, row, n)?.reshape((n, heads, dim))?.transpose(0, 1);
+                    let wide = |t: Tensor| {
+                        let alike = t.unsqueeze(1)?.broadcast_as((key_value, query / key_value, n, dim))?;
+                        alike.contiguous()?.reshape((query, n, dim))
+                    };
+                    let (q, k) = (part(&t[0], query)?.contiguous()?, wide(part(&t[1], key_value)?)?);
+                    let hidden: Vec<f32> =
+                        (0..n * n).map(|i| if i % n > i / n { f32::NEG_INFINITY } else { 0.0 }).collect();
+                    let hidden = Tensor::from_vec(hidden, (n, n), &Device::Cpu)?;
+                    let scores = (q.matmul(&k.t()?.contiguous()?)? * f64::from(heads.scale))?.broadcast_add(&hidden)?;
+                    let kept = |i| if stream.unit(i) < f64::from(p) { 0.0 } else { 1.0 / (1.0 - p) };
+                    let mask: Vec<f32> = (number..).take(query * n * n).map(kept).collect();
+                    number += (query * n * n) as u64;
+                    let weights = (softmax(&scores, 2)? * Tensor::from_vec(mask, (query, n, n), &Device::Cpu)?)?;
+                    let y = weights.matmul(&wide(part(&t[2], key_value)?)?)?;
+                    parts.push(y.transpose(0, 1)?.reshape((n, query * dim))?);
+                    row += n;
+                }
+                Tensor::cat(&parts, 0)
+            };
+            let (wide, narrow) = ((rows, query * dim), (rows, key_value * dim));
+            check(
+                &[random(wide, 1), random(narrow, 2), random(narrow, 3)],
+                |t| causal_attention(heads, [&t[0], &t[1], &t[2]], &lengths, Some(Mask { p, stream })),
+                twin,
             );
         }
     }
@@ -286,7 +356,7 @@ mod tests {
             &[all],
             |t| {
                 let [q, k, v] = parts(&t[0])?;
-                causal_attention(heads, &q, &k, &v, &[7])
+                causal_attention(heads, [&q, &k, &v], &[7], None)
             },
             twin,
         );

@@ -6,30 +6,45 @@ use crate::kernels::parallel;
 use crate::train::Random;
 use candle_core::{CpuStorage, CustomOp1, Layout, Tensor};
 
-/// Each value zero with probability `p`, else divided by `1 − p`. Value `i`, row-major, is dropped when number `i` of
-/// `stream` is below `p`; the mask is not kept but drawn again for the gradient.
+/// What is dropped: value `i` when number `i` of `stream` is below `p`. Nothing of it is kept; it is drawn again where it
+/// is needed again.
+#[derive(Clone, Copy)]
+pub struct Mask {
+    /// The probability, above 0.
+    pub p: f32,
+    pub stream: Random,
+}
+
+impl Mask {
+    /// Multiplies the values, of which the first is number `first`, by 0 or by `1 / (1 − p)`.
+    pub(super) fn apply(&self, values: &mut [f32], first: u64) {
+        let (p, scale) = (f64::from(self.p), if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
+        for (value, i) in values.iter_mut().zip(first..) {
+            // Always a product, so that a value which is not a number stays one.
+            *value *= if self.stream.unit(i) < p { 0.0 } else { scale };
+        }
+    }
+}
+
+/// Each value, row-major, zero with the mask's probability `p`, else divided by `1 − p`.
 ///
 /// # Errors
 /// Those of candle.
-pub fn dropout(x: &Tensor, p: f32, stream: Random) -> Result<Tensor> {
-    Ok(x.contiguous()?.apply_op1(Dropout { p, stream })?)
+pub fn dropout(x: &Tensor, mask: Mask) -> Result<Tensor> {
+    Ok(x.contiguous()?.apply_op1(Dropout { mask })?)
 }
 
 struct Dropout {
-    p: f32,
-    stream: Random,
+    mask: Mask,
 }
 
 impl Dropout {
     fn apply(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let (p, scale) = (f64::from(self.p), if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
         let mut out = zeros(x.len())?;
         let parts = x.chunks(parallel::PART).zip(out.chunks_mut(parallel::PART)).zip((0..).step_by(parallel::PART));
-        parallel::for_each(parts, |((x, out), start)| {
-            for ((x, out), i) in x.iter().zip(out).zip(start..) {
-                // Always a product, so that a value which is not a number stays one.
-                *out = x * if self.stream.unit(i) < p { 0.0 } else { scale };
-            }
+        parallel::for_each(parts, |((x, out), first)| {
+            out.copy_from_slice(x);
+            self.mask.apply(out, first);
         });
         Ok(out)
     }
@@ -64,8 +79,8 @@ mod tests {
         let dropped = mask.iter().filter(|&&m| m == 0.0).count() as f64 / 22_500.0;
         assert!((dropped - 0.3).abs() < 0.02, "{dropped} dropped");
         let mask = Tensor::from_vec(mask, (9, 2500), &Device::Cpu).unwrap();
-        check(&[x], |t| dropout(&t[0], p, stream), |t| t[0].mul(&mask));
-        let all = dropout(&random((2, 2), 1), 1.0, stream).unwrap();
+        check(&[x], |t| dropout(&t[0], Mask { p, stream }), |t| t[0].mul(&mask));
+        let all = dropout(&random((2, 2), 1), Mask { p: 1.0, stream }).unwrap();
         assert_eq!(all.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap(), 0.0);
     }
 }

@@ -14,7 +14,7 @@ mod rotate;
 pub use activation::{gelu_tanh, silu, swiglu};
 pub use attention::causal_attention;
 pub use cross_entropy::cross_entropy;
-pub use dropout::dropout;
+pub use dropout::{Mask, dropout};
 pub use embedding::embedding;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
@@ -129,10 +129,11 @@ mod tests {
         let vars = [var(&[1000, 96], 1), var(&[96], 2), var(&[96], 3), var(&[192, 96], 4), var(&[192], 5)];
         let [x, weight, bias, matrix, offsets] = &vars;
         let heads = Heads { query: 4, key_value: 4, dim: 48, scale: 0.1 };
+        let mask = Some(Mask { p: 0.2, stream: crate::train::Random::new(1, "dropout") });
         let gradients = || {
             let normed = layer_norm(x, weight, bias, 1e-5).unwrap();
             let y = linear(&normed, matrix, Some(offsets)).unwrap();
-            let y = causal_attention(heads, &y, &y, &y, &[300, 700]).unwrap();
+            let y = causal_attention(heads, [&y, &y, &y], &[300, 700], mask).unwrap();
             let loss = cross_entropy(&swiglu(&y, &y).unwrap(), &[7; 1000]).unwrap();
             let store = loss.backward().unwrap();
             let bits = |var: &Var| lend([store.get(var).unwrap()], |[values]| Ok(values.to_vec())).unwrap();

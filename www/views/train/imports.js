@@ -61,8 +61,9 @@ export class Imports {
     this.#acceptDrops();
   }
 
-  choose() {
-    this.#folder.click();
+  /** @param {'file' | 'folder'} kind */
+  choose(kind) {
+    (kind === 'file' ? this.#files : this.#folder).click();
   }
 
   /** Files of any kind: what they are is seen from their names. @param {NamedBlob[]} files */

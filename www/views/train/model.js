@@ -1,10 +1,12 @@
 /** Stage three: the model, drawn from the tensors it will have, and what it will take. */
 
+import { readCatalog, titleOf } from '../../catalog.js';
 import { bytes, has, number, t } from '../../i18n.js';
 import { diagram } from './diagram.js';
 import { duration } from './duration.js';
 import { facts, field, make, numeric, select } from './dom.js';
 
+/** @import { Entry } from '../../catalog.js' */
 /** @import { Key } from '../../i18n.js' */
 /** @import { Session } from './session.js' */
 /** @import { Shape } from './presets.js' */
@@ -31,6 +33,7 @@ export class ModelStage {
   #figure = make('figure', { class: 'train-model', id: 'train-figure' });
   #table = make('tbody');
   #base = make('div', { class: 'train-base' });
+  /** Models that come with the page. @type {Entry[]} */ #shipped = [];
 
   /** @param {Session} session @param {View} view */
   constructor(session, view) {
@@ -55,6 +58,14 @@ export class ModelStage {
       make('details', {}, make('summary', { words: 'train.model.advanced' }), this.#advanced),
       this.result,
     ];
+    readCatalog().then(
+      (models) => {
+        this.#shipped = models;
+        this.#showBase();
+      },
+      // Without them there is still a new model, and one's own.
+      () => {},
+    );
   }
 
   show() {
@@ -114,18 +125,21 @@ export class ModelStage {
   #showBase() {
     const { session, view } = this;
     const current = view.page.current();
+    const others = current && !this.#shipped.some(({ id }) => id === current.id) ? [current] : [];
+    const models = [...this.#shipped, ...others].filter(({ id }) => id !== session.base?.id);
     const from = (/** @type {string} */ value) => {
-      if (value === 'files') return view.chooseFolder();
-      session.base = value === 'loaded' && current ? { title: view.titleOf(current), source: current.source } : null;
-      if (session.base) session.change((settings) => (settings.training.learning_rate = 3e-4));
-      for (const stage of /** @type {const} */ (['vocabulary', 'model'])) session.onChange(stage);
+      if (value === 'folder' || value === 'file') return view.chooseModel(value);
+      const model = models.find(({ id }) => value === `model ${id}`);
+      session.startFrom(model ? { id: model.id, title: titleOf(model), source: model.source } : null);
     };
     const choice = make('select', { id: 'train-base', on: { change: () => from(choice.value) } });
     choice.append(make('option', { value: 'scratch', words: 'train.base.scratch' }));
     if (session.base) choice.append(make('option', { value: 'base', text: session.base.title }));
-    if (current && session.base?.source !== current.source)
-      choice.append(make('option', { value: 'loaded', text: t('train.base.loaded', { name: view.titleOf(current) }) }));
-    choice.append(make('option', { value: 'files', words: 'train.base.files' }));
+    choice.append(...models.map((model) => make('option', { value: `model ${model.id}`, text: titleOf(model) })));
+    choice.append(
+      make('option', { value: 'file', words: 'train.base.file' }),
+      make('option', { value: 'folder', words: 'train.base.folder' }),
+    );
     choice.value = session.base ? 'base' : 'scratch';
     this.#base.replaceChildren(field('train.base', choice, session.base ? 'train.base.help' : undefined));
   }
@@ -223,10 +237,8 @@ export class ModelStage {
       make('label', { class: 'field-train check' }, limit, make('span', { words: 'train.training.limit' })),
       field('train.training.steps', count),
       ...numbers,
-      // Llama has none, and a model that is there already keeps its own.
-      ...(shape.architecture === 'gpt2' && !session.base
-        ? [field('train.training.dropout', dropout, 'train.training.dropout.help')]
-        : []),
+      // A model that is there already keeps its own.
+      ...(session.base ? [] : [field('train.training.dropout', dropout, 'train.training.dropout.help')]),
       field('train.training.optim', optim),
       field('train.training.prompt', prompt, 'train.training.prompt.help'),
     );

@@ -120,7 +120,7 @@ export function modelConfig({ architecture, layers, heads, width, context, dropo
       n_positions: context,
       resid_pdrop: dropout,
       embd_pdrop: dropout,
-      attn_pdrop: 0,
+      attn_pdrop: dropout,
       tie_word_embeddings: true,
     };
   }
@@ -133,6 +133,7 @@ export function modelConfig({ architecture, layers, heads, width, context, dropo
     // As wide as makes a gated layer as large as GPT-2's.
     intermediate_size: 16 * Math.ceil((width * 8) / 3 / 16),
     max_position_embeddings: context,
+    attention_dropout: dropout,
     tie_word_embeddings: true,
   };
 }

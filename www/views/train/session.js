@@ -27,6 +27,8 @@ const LARGE = 0.3;
 /** Milliseconds between checkpoints. */
 const CHECKPOINT_EVERY = 15_000;
 const SAMPLE_TOKENS = 60;
+/** The learning rate of a model that is there already. */
+const FURTHER_RATE = 3e-4;
 /** Room for them beside all characters. */
 const SPECIAL_TOKENS = 16;
 
@@ -47,7 +49,7 @@ export class Session {
   head = '';
   title = '';
   /** What samples of the training under way begin with. */ prompt = '';
-  /** The model to go on from, in place of a new one. @type {{ title: string, source: Source } | null} */ base = null;
+  /** The model to go on from, in place of a new one. @type {{ id?: string, title: string, source: Source } | null} */ base = null;
   /** @type {Settings} */ settings = settingsFor('lesson', { bytes: 30_000, chinese: false });
   /** @type {CleanReport | null} */ clean = null;
   /** @type {VocabularyReport | null} */ vocabulary = null;
@@ -58,7 +60,7 @@ export class Session {
   history = new History();
   /** When the run under way began, and at which step. @type {{ at: number, step: number } | null} */ began = null;
   record = new RunRecord();
-  /** Whether the vocabulary can be played: a checkpoint has only its result. */ replayable = false;
+  /** Whether the vocabulary can be played: not that of a model that was there already. */ replayable = false;
   /** @type {Promise<Training> | null} */ #training = null;
   /** What each stage was made of; empty: it is to be done. */
   #made = { text: '', vocabulary: '', model: '' };
@@ -125,6 +127,14 @@ export class Session {
     change(this.settings);
     this.#touched = true;
     this.onChange('model');
+  }
+
+  /** Trains from a model on, or from nothing again: what has learned already takes smaller steps. @param {Session['base']} base */
+  startFrom(base) {
+    this.base = base;
+    const { learning_rate } = settingsFor(this.settings.preset, { bytes: this.bytes, chinese: false }).training;
+    this.change((settings) => (settings.training.learning_rate = base ? FURTHER_RATE : learning_rate));
+    this.onChange('vocabulary');
   }
 
   /** What the stages would be made of now. */
@@ -364,7 +374,7 @@ export class Session {
     if (!state) return;
     this.clean = state.clean;
     this.vocabulary = state.vocabulary;
-    this.replayable = false;
+    this.replayable = state.vocabulary !== null;
     this.plan = state.plan;
     this.title = title;
     const options = state.recipe.training;

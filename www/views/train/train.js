@@ -6,7 +6,6 @@
 import { addWords, bytes as size, has, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/train.js';
 import zh from '../../i18n/zh/train.js';
-import { titleOf } from '../../catalog.js';
 import { fillAlert } from '../../notices.js';
 import { GenerateStage } from './generate.js';
 import { Imports } from './imports.js';
@@ -48,7 +47,6 @@ export function open(root, page) {
 export class View {
   session = new Session();
   /** Whether the person wants things to stand still. */ still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  titleOf = titleOf;
   #error = make('div', { id: 'train-error', class: 'alert', role: 'alert' });
   #status = make('p', { id: 'train-status', role: 'status' });
   #start = make('button', {
@@ -283,14 +281,13 @@ export class View {
 
   /** Goes on from the weights of a model. @param {NonNullable<Session['base']>} base */
   startFrom(base) {
-    this.session.base = base;
-    this.session.change((settings) => (settings.training.learning_rate = 3e-4));
-    this.#soon('vocabulary');
+    this.session.startFrom(base);
     this.reveal('text');
   }
 
-  chooseFolder() {
-    this.imports.choose();
+  /** Asks for a model to start from. @param {'file' | 'folder'} kind */
+  chooseModel(kind) {
+    this.imports.choose(kind);
     this.#soon('model');
   }
 

@@ -20,7 +20,9 @@ export class TrainingStage {
     tabindex: 0,
     label: 'train.samples',
   });
+  #measured = make('p', { class: 'faded', id: 'train-measured' });
   #table = make('tbody', { id: 'train-losses' });
+  /** What there is once a training has begun. */ #columns = make('div', { class: 'train-columns' });
   #bar = make('progress', { id: 'train-progress', max: 1, value: 0, label: 'train.training.progress' });
   #pause = make('button', {
     type: 'button',
@@ -59,57 +61,57 @@ export class TrainingStage {
       this.#drawn = '';
       this.show();
     });
-    this.body = [
-      make('div', { class: 'train-controls' }, this.#pause, this.#resume, this.#step, this.#stop, this.#bar),
-      this.#facts,
+    this.#columns.append(
       make(
         'div',
-        { class: 'train-columns' },
+        {},
         make(
           'div',
+          { class: 'train-legend' },
+          make('span', { class: 'key mean', words: 'train.curve.train' }),
+          make('span', { class: 'key heldout', words: 'train.curve.heldout' }),
+          field('train.curve.unit', unit),
+        ),
+        this.#curve.root,
+        this.#measured,
+        make(
+          'details',
           {},
+          make('summary', { words: 'train.curve.table' }),
           make(
             'div',
-            { class: 'train-legend' },
-            make('span', { class: 'key mean', words: 'train.curve.train' }),
-            make('span', { class: 'key heldout', words: 'train.curve.heldout' }),
-            field('train.curve.unit', unit),
-          ),
-          this.#curve.root,
-          make(
-            'details',
-            {},
-            make('summary', { words: 'train.curve.table' }),
+            { class: 'train-scroll' },
             make(
-              'div',
-              { class: 'train-scroll' },
+              'table',
+              {},
               make(
-                'table',
+                'thead',
                 {},
                 make(
-                  'thead',
+                  'tr',
                   {},
-                  make(
-                    'tr',
-                    {},
-                    make('th', { words: 'train.training.step' }),
-                    make('th', { words: 'train.curve.nats' }),
-                    make('th', { words: 'train.curve.bits' }),
-                  ),
+                  make('th', { words: 'train.training.step' }),
+                  make('th', { words: 'train.curve.nats' }),
+                  make('th', { words: 'train.curve.bits' }),
                 ),
-                this.#table,
               ),
+              this.#table,
             ),
           ),
         ),
-        make(
-          'div',
-          {},
-          make('h4', { words: 'train.samples' }),
-          make('p', { class: 'faded', words: 'train.samples.help' }),
-          this.#samples,
-        ),
       ),
+      make(
+        'div',
+        {},
+        make('h4', { words: 'train.samples' }),
+        make('p', { class: 'faded', words: 'train.samples.help' }),
+        this.#samples,
+      ),
+    );
+    this.body = [
+      make('div', { class: 'train-controls' }, this.#pause, this.#resume, this.#step, this.#stop, this.#bar),
+      this.#facts,
+      this.#columns,
     ];
   }
 
@@ -128,11 +130,14 @@ export class TrainingStage {
     this.#bar.value = last ? last.step / Math.max(1, last.maxSteps) : 0;
     this.#showFacts();
     this.#showSamples();
+    const { measured = null } = this.session.plan ?? {};
+    this.#measured.hidden = measured === null || measured.tokens === measured.of;
+    if (measured) this.#measured.textContent = t('train.curve.measured', { ...measured });
     // A picture of the same numbers is not drawn again.
     const state = `${this.#unit} ${history.train.length} ${history.heldOut.length}`;
     if (state === this.#drawn) return;
     this.#drawn = state;
-    this.#curve.root.hidden = history.train.length === 0 && history.heldOut.length === 0;
+    this.#columns.hidden = history.train.length === 0 && history.heldOut.length === 0;
     this.#curve.show(history, {
       maxSteps: last?.maxSteps ?? 0,
       choices: this.session.choices,

@@ -4,17 +4,23 @@ mod prepare;
 mod progress;
 
 use anyhow::{Context, Result, bail, ensure};
+use inkling::convert::Source;
 use inkling::files::Files;
 use inkling::train::corpus::{Corpus, SourceFile};
 use inkling::train::vocabulary::Vocabulary;
 use inkling::train::{Data, Plan, Recipe, Setup, Trainer};
 use progress::Progress;
 use serde_json::json;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The run, to be gone on with.
 const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The step whose time tells how long all will take; the one before also makes what all others find.
+const TRIED_STEPS: usize = 2;
+/// Time from one try to save on a full disk to the next.
+const RETRY_EVERY: Duration = Duration::from_secs(20);
 /// Time between two checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(120);
 
@@ -35,7 +41,7 @@ pub struct Args {
     /// Take only this many of the recipe's steps
     #[arg(long)]
     steps: Option<usize>,
-    /// Start from this model (a Hugging Face folder) and its tokenizer instead of from nothing
+    /// Start from this model (a folder or a .gguf file) and its tokenizer instead of from nothing
     #[arg(long, conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Go on from the checkpoint in the folder
@@ -93,11 +99,11 @@ fn begin(args: &Args, recipe: Recipe, out: &Path, progress: &Progress) -> Result
             (setup, data, None)
         }
         Some(path) => {
-            let mut files = Files::open(path)?;
-            let setup = Setup::from_model(recipe, &mut files)?;
+            let mut model = Source::open(Files::open(path)?)?;
+            let setup = Setup::from_model(recipe, &mut model)?;
             let tokenizer = setup.open_tokenizer()?;
             let data = Data::new(|text| tokenizer.encode_plain(text), setup.around(), documents, held_out)?;
-            (setup, data, Some(files))
+            (setup, data, Some(model))
         }
     };
     progress.vocabulary(&setup, &data);
@@ -113,10 +119,10 @@ fn begin(args: &Args, recipe: Recipe, out: &Path, progress: &Progress) -> Result
     open(setup, data, model)
 }
 
-fn open(setup: Setup, data: Data, model: Option<Files>) -> Result<Trainer> {
+fn open(setup: Setup, data: Data, model: Option<Source>) -> Result<Trainer> {
     Ok(match model {
         None => Trainer::new(setup, data)?,
-        Some(files) => Trainer::from_model(setup, data, files)?,
+        Some(model) => Trainer::from_model(setup, data, model)?,
     })
 }
 
@@ -144,20 +150,26 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
     let taken = trainer.steps_taken();
     ensure!(taken < last, "the checkpoint has taken {taken} of {last} steps already: there is nothing left to do");
     keep_previous(args, &out.join(CHECKPOINT))?;
+    progress.measured(trainer.measured());
+    let mut evaluation = None;
     if trainer.curve().held_out.is_empty() {
+        let began = Instant::now();
         progress.evaluation(&trainer.evaluate()?);
+        evaluation = Some(began.elapsed());
     }
     let mut saved = Instant::now();
     progress.start(trainer.steps_taken(), last, trainer.tokens_per_step());
     while trainer.steps_taken() < last {
         let began = Instant::now();
-        match trainer.step() {
-            Ok(step) => progress.step(&step, began.elapsed()),
-            // Weights that lead to no number are not worth saving.
-            Err(error) => bail!("{error} ({} has them, and the last good checkpoint)", out.display()),
+        let step = trainer.step().or_else(|error| given_up(trainer, out, error))?;
+        progress.step(&step, began.elapsed());
+        if trainer.steps_taken() == taken + TRIED_STEPS && trainer.steps_taken() < last {
+            let left = last - trainer.steps_taken();
+            let evaluations = evaluation.map(|time| (left.div_ceil(options.eval_steps), time));
+            progress.estimate(left, began.elapsed(), evaluations);
         }
         if trainer.evaluation_due() || trainer.steps_taken() == last {
-            progress.evaluation(&trainer.evaluate()?);
+            progress.evaluation(&trainer.evaluate().or_else(|error| given_up(trainer, out, error))?);
             let sample = trainer.sample(&options.sample_prompt, 60, trainer.steps_taken() as u64)?;
             progress.sample(&format!("{}{sample}", options.sample_prompt));
         }
@@ -172,7 +184,7 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
             break;
         }
     }
-    save(trainer, out)?;
+    save_at_last(trainer, out)?;
     progress
         .said(&json!({ "out": out }), &format!("{} has the model, and the checkpoint to go on from", out.display()));
     Ok(())
@@ -188,16 +200,42 @@ fn keep_previous(args: &Args, checkpoint: &Path) -> Result<()> {
     std::fs::rename(checkpoint, &kept).with_context(|| format!("renaming {}", checkpoint.display()))
 }
 
-/// The model's folder and the checkpoint; each file is whole before it takes the place of the one before.
-fn save(trainer: &Trainer, out: &Path) -> Result<()> {
-    for file in trainer.export()? {
-        replace(&out.join(file.name), &file.bytes)?;
+/// A run that cannot go on leaves its best weights; those that lead to no number are not worth a checkpoint.
+fn given_up<T>(trainer: &Trainer, out: &Path, error: inkling::Error) -> Result<T> {
+    export(trainer, out)?;
+    bail!("{error} ({} has the best weights so far, and the last good checkpoint)", out.display())
+}
+
+/// Saves what took hours: where there is no room, as soon as there is.
+fn save_at_last(trainer: &Trainer, out: &Path) -> Result<()> {
+    loop {
+        let Err(error) = save(trainer, out) else { return Ok(()) };
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if !matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return Err(error);
+        }
+        eprintln!("{error:#}: make room, and the model is saved; trying again every {} s", RETRY_EVERY.as_secs());
+        std::thread::sleep(RETRY_EVERY);
     }
+}
+
+/// The model's folder and the checkpoint.
+fn save(trainer: &Trainer, out: &Path) -> Result<()> {
+    export(trainer, out)?;
     replace(&out.join(CHECKPOINT), &trainer.checkpoint(serde_json::Value::Null)?)
 }
 
+fn export(trainer: &Trainer, out: &Path) -> Result<()> {
+    trainer.export()?.iter().try_for_each(|file| replace(&out.join(file.name), &file.bytes))
+}
+
+/// A file is whole before it takes the place of the one before.
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = path.with_extension("part");
-    std::fs::write(&part, bytes).with_context(|| format!("writing {}", part.display()))?;
-    std::fs::rename(&part, path).with_context(|| format!("writing {}", path.display()))
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    if written.is_err() {
+        // A part of a file only takes room; it may not be there at all.
+        let _ = std::fs::remove_file(&part);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! What a run says of itself, for people or as JSON lines.
 
 use inkling::train::corpus::CleanReport;
-use inkling::train::{Data, Evaluation, Plan, Setup, Step};
+use inkling::train::{Data, Evaluation, Measured, Plan, Setup, Step};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,27 @@ impl Progress {
             "tokensPerStep": plan.tokens_per_step, "epochs": plan.epochs,
         } });
         self.said(&value, &text);
+    }
+
+    pub fn measured(&self, measured: Measured) {
+        let Measured { tokens, of } = measured;
+        let text = if tokens == of {
+            format!("held out: all {of} tokens are measured")
+        } else {
+            format!("held out: {tokens} of {of} tokens are measured, spread evenly over the text")
+        };
+        self.said(&json!({ "heldOut": measured }), &text);
+    }
+
+    /// What is left to do, by how long one step has taken, and, where one was made, a measurement of so many to come.
+    pub fn estimate(&self, steps: usize, step: Duration, evaluations: Option<(usize, Duration)>) {
+        let speed = self.tokens_per_step as f64 / step.as_secs_f64();
+        let (count, evaluation) = evaluations.unwrap_or_default();
+        let seconds = steps as f64 * step.as_secs_f64() + count as f64 * evaluation.as_secs_f64();
+        let measurements = evaluations.map(|(count, _)| format!(", measurements: {count}")).unwrap_or_default();
+        let time = clock(seconds);
+        let text = format!("{speed:.0} tokens/s; steps to go: {steps}{measurements}; that is about {time}");
+        self.said(&json!({ "estimate": { "tokensPerSecond": speed, "seconds": seconds } }), &text);
     }
 
     pub fn start(&mut self, first: usize, last: usize, tokens_per_step: usize) {
