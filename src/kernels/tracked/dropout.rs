@@ -22,13 +22,14 @@ struct Dropout {
 
 impl Dropout {
     fn apply(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let (p, scale) = (f64::from(self.p), if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
+        let scale = if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 };
+        let below = self.stream.below(f64::from(self.p));
         let mut out = zeros(x.len())?;
         let parts = x.chunks(parallel::PART).zip(out.chunks_mut(parallel::PART)).zip((0..).step_by(parallel::PART));
         parallel::for_each(parts, |((x, out), start)| {
             for ((x, out), i) in x.iter().zip(out).zip(start..) {
                 // Always a product, so that a value which is not a number stays one.
-                *out = x * if self.stream.unit(i) < p { 0.0 } else { scale };
+                *out = x * if below(i) { 0.0 } else { scale };
             }
         });
         Ok(out)
