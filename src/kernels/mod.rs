@@ -15,7 +15,7 @@ mod exp;
 mod float;
 mod interleaved;
 mod lanes;
-mod parallel;
+pub(crate) mod parallel;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub mod pool;
 mod q4_0;

@@ -1,7 +1,7 @@
 //! Sums and maxima of rows in one fixed order that SIMD can follow.
 
 /// Partial results that are kept; a multiple of every SIMD width in use.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// The sum of `f` over rows of equal length, value by value.
 #[inline(always)]
@@ -23,11 +23,13 @@ pub fn total<const N: usize>(rows: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> 
 #[inline]
 pub fn max(row: &[f32]) -> f32 {
     let (chunks, rest) = row.as_chunks::<LANES>();
+    // f32::max would be a call for each value in wasm.
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut found = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
         for lane in 0..LANES {
-            found[lane] = if chunk[lane] > found[lane] { chunk[lane] } else { found[lane] };
+            found[lane] = larger(found[lane], chunk[lane]);
         }
     }
-    found.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| a.max(b))
+    found.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| larger(a, b))
 }

@@ -208,10 +208,7 @@ impl Decoder for Gpt2 {
 
 impl Block {
     fn attention(&self, x: &Tensor, layer: usize, dropout: f32, pass: &mut Pass) -> Result<Tensor> {
-        let width = self.heads.query * self.heads.dim;
-        let qkv = self.c_attn.forward(x)?;
-        let part = |i: usize| qkv.narrow(1, i * width, width);
-        let y = pass.attend(layer, self.heads, dropout, [&part(0)?, &part(1)?, &part(2)?])?;
+        let y = pass.attend_joined(layer, self.heads, dropout, &self.c_attn.forward(x)?)?;
         self.attn_c_proj.forward(&y)
     }
 

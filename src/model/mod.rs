@@ -249,18 +249,27 @@ impl<'a> Pass<'a> {
         Some(Mask { p, stream })
     }
 
-    /// Attention that gradients flow through: every sequence is read whole, and nothing is cached.
-    fn attend_whole(&mut self, heads: Heads, dropout: f32, qkv: [&Tensor; 3]) -> Result<Tensor> {
-        let mask = self.mask(dropout);
-        let lengths: Vec<usize> = self.sequences.iter().map(|(ids, _)| ids.len()).collect();
-        tracked::causal_attention(heads, qkv, &lengths, mask)
+    /// The lengths of the sequences, where every one is read whole and nothing is cached: then gradients may flow.
+    fn whole_lengths(&self) -> Option<Vec<usize>> {
+        let whole = self.sequences.iter().any(|(_, cache)| cache.is_none());
+        whole.then(|| self.sequences.iter().map(|(ids, _)| ids.len()).collect())
+    }
+
+    /// As [`Self::attend`] for queries, keys and values side by side, `[rows, (query + 2 · key_value) · dim]`.
+    pub fn attend_joined(&mut self, layer: usize, heads: Heads, dropout: f32, qkv: &Tensor) -> Result<Tensor> {
+        if let Some(lengths) = self.whole_lengths() {
+            return tracked::joined_causal_attention(heads, qkv, &lengths, self.mask(dropout));
+        }
+        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
+        let (k, v) = (qkv.narrow(1, q_width, kv_width)?, qkv.narrow(1, q_width + kv_width, kv_width)?);
+        self.attend(layer, heads, dropout, [&qkv.narrow(1, 0, q_width)?, &k, &v])
     }
 
     /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`). In
     /// training, attention weights are dropped with probability `dropout`.
     pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
-        if self.sequences.iter().any(|(_, cache)| cache.is_none()) {
-            return self.attend_whole(heads, dropout, [q, k, v]);
+        if let Some(lengths) = self.whole_lengths() {
+            return tracked::causal_attention(heads, [q, k, v], &lengths, self.mask(dropout));
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         with_values(q, |q| {

@@ -3,7 +3,8 @@
 use super::recipe::{Optim, TrainingOptions};
 use super::schedule::learning_rate;
 use crate::error::{Error, Result, try_vec};
-use crate::kernels::gemm;
+use crate::kernels::gemm::{Cores, View, multiply};
+use crate::kernels::parallel::{self, PART};
 use crate::layers::with_values;
 use crate::model::Variables;
 use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor, Var};
@@ -85,14 +86,18 @@ fn adamw(
     let (rate, unbias) = ((rate / corrected(b1)) as f32, (1.0 / corrected(b2)) as f32);
     let (b1, b2, epsilon) = (b1 as f32, b2 as f32, options.adam_epsilon as f32);
     let Moments { first, second } = moments;
+    let parts = first.chunks_mut(PART).zip(second.chunks_mut(PART));
     with_values(gradient, |gradient| {
         update(var, |weights| {
-            for (((w, g), m), v) in weights.iter_mut().zip(gradient).zip(first.iter_mut()).zip(second.iter_mut()) {
-                let g = g * scale;
-                *m += (g - *m) * (1.0 - b1);
-                *v = *v * b2 + g * g * (1.0 - b2);
-                *w = *w * decay - rate * (*m / ((*v * unbias).sqrt() + epsilon));
-            }
+            let parts = weights.chunks_mut(PART).zip(gradient.chunks(PART)).zip(parts);
+            parallel::for_each(parts, |((weights, gradient), (first, second))| {
+                for (((w, g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+                    let g = g * scale;
+                    *m += (g - *m) * (1.0 - b1);
+                    *v = *v * b2 + g * g * (1.0 - b2);
+                    *w = *w * decay - rate * (*m / ((*v * unbias).sqrt() + epsilon));
+                }
+            });
         })
     })
 }
@@ -127,31 +132,33 @@ fn muon(
     })
 }
 
-/// The orthogonal matrix nearest to `g` (`[rows, cols]`), roughly, by five Newton-Schulz steps with Muon's coefficients.
-fn orthogonalize(mut g: Vec<f32>, rows: usize, cols: usize) -> Result<Vec<f32>> {
+/// The orthogonal matrix nearest to `x` (`[rows, cols]`), roughly, by five Newton-Schulz steps with Muon's coefficients.
+fn orthogonalize(mut x: Vec<f32>, rows: usize, cols: usize) -> Result<Vec<f32>> {
     const A: f32 = 3.4445;
     const B: f32 = -4.7750;
     const C: f32 = 2.0315;
-    let norm = squares(&g).sqrt() as f32 + 1e-7;
-    g.iter_mut().for_each(|v| *v /= norm);
-    // The smaller Gram matrix is that of the wide form.
+    let norm = squares(&x).sqrt() as f32 + 1e-7;
+    x.iter_mut().for_each(|v| *v /= norm);
+    // A wide matrix is multiplied from the left and a tall one from the right, where the Gram matrix is the smaller one.
     let tall = rows > cols;
-    let (n, m) = if tall { (cols, rows) } else { (rows, cols) };
-    let mut x = if tall { gemm::transposed(&g, rows, cols)? } else { g };
+    let n = rows.min(cols);
+    let buffer = |len| try_vec(0f32, len, "the optimizer");
+    let (mut gram, mut mixed, mut pushed) = (buffer(n * n)?, buffer(n * n)?, buffer(x.len())?);
     for _ in 0..5 {
-        let gram = gemm::nt(&x, &x, n, n, m)?;
-        // The Gram matrix is symmetric: its own transpose.
-        let mut mixed = gemm::nt(&gram, &gram, n, n, n)?;
+        let (by, square) = (View::new(&x, rows, cols), |values| View::new(values, n, n));
+        let (a, b) = if tall { (by.t(), by) } else { (by, by.t()) };
+        multiply(a, b, &mut gram, false, Cores::All);
+        multiply(square(&gram), square(&gram), &mut mixed, false, Cores::All);
         for (mixed, gram) in mixed.iter_mut().zip(&gram) {
             *mixed = B * gram + C * *mixed;
         }
-        let turned = gemm::transposed(&x, n, m)?;
-        let pushed = gemm::nt(&mixed, &turned, n, m, n)?;
-        for (x, pushed) in x.iter_mut().zip(pushed) {
+        let (a, b) = if tall { (by, square(&mixed)) } else { (square(&mixed), by) };
+        multiply(a, b, &mut pushed, false, Cores::All);
+        for (x, pushed) in x.iter_mut().zip(&pushed) {
             *x = A * *x + pushed;
         }
     }
-    if tall { gemm::transposed(&x, n, m) } else { Ok(x) }
+    Ok(x)
 }
 
 /// Gradient norm over all variables, in f64.
@@ -163,20 +170,27 @@ pub fn norm(gradients: &[Tensor]) -> Result<f64> {
     Ok(total.sqrt())
 }
 
-/// The sum of the squares, in f64.
+/// The sum of the squares, in f64: several sums side by side, none of which waits for another.
 fn squares(values: &[f32]) -> f64 {
-    values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum()
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0f64; 8];
+    for chunk in chunks {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(*v) * f64::from(*v);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()
 }
 
 /// Changes a variable's values in place.
-fn update(var: &Var, change: impl FnMut(&mut [f32]) + Send) -> Result<()> {
-    Ok(var.inplace_op1(&Change(Mutex::new(change)))?)
+fn update(var: &Var, change: impl FnOnce(&mut [f32]) + Send) -> Result<()> {
+    Ok(var.inplace_op1(&Change(Mutex::new(Some(change))))?)
 }
 
 /// candle lends a tensor's values for changing to an operation only.
-struct Change<F>(Mutex<F>);
+struct Change<F>(Mutex<Option<F>>);
 
-impl<F: FnMut(&mut [f32]) + Send> InplaceOp1 for Change<F> {
+impl<F: FnOnce(&mut [f32]) + Send> InplaceOp1 for Change<F> {
     fn name(&self) -> &'static str {
         "update"
     }
@@ -186,8 +200,8 @@ impl<F: FnMut(&mut [f32]) + Send> InplaceOp1 for Change<F> {
             |found: &str| candle_core::Error::Msg(format!("expected a contiguous f32 variable, found {found}"));
         let (start, end) = layout.contiguous_offsets().ok_or_else(|| refused("a strided one"))?;
         let CpuStorage::F32(values) = storage else { return Err(refused("another type")) };
-        let mut change = self.0.lock().map_err(|_| refused("a lock that failed"))?;
-        (*change)(&mut values[start..end]);
+        let change = self.0.lock().ok().and_then(|mut change| change.take());
+        change.ok_or_else(|| refused("one that has changed"))?(&mut values[start..end]);
         Ok(())
     }
 }

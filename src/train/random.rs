@@ -30,6 +30,13 @@ impl Random {
         (self.word(index) >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Whether the [number](Self::unit) at an index is below `p`, found without leaving the integers.
+    pub fn below(self, p: f64) -> impl Fn(u64) -> bool {
+        // Exact: a product with a power of two.
+        let limit = (p * (1u64 << 53) as f64).ceil() as u64;
+        move |index| self.word(index) >> 11 < limit
+    }
+
     /// A number of the standard normal distribution (Box and Muller 1958).
     pub fn normal(&self, index: u64) -> f64 {
         let (a, b) = (self.unit(2 * index), self.unit(2 * index + 1));
@@ -60,6 +67,15 @@ mod tests {
         // The generator's published first outputs for the state 0.
         let zero = Random { key: 0 };
         assert_eq!([zero.word(0), zero.word(1)], [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4]);
+    }
+
+    #[test]
+    fn below_agrees_with_the_number() {
+        let stream = Random::new(1, "below");
+        for p in [0.0, 0.1, f64::from(0.1f32), stream.unit(3), 0.999, 1.0] {
+            let below = stream.below(p);
+            assert!((0..1000).all(|i| below(i) == (stream.unit(i) < p)), "{p}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::kernels::attention::Heads;
 use crate::kernels::exp::exp;
 use crate::kernels::gemm::{Cores, View, multiply};
 use crate::kernels::parallel;
-use crate::kernels::reduce::{max, total};
-use candle_core::{CpuStorage, CustomOp3, Layout, Tensor};
+use crate::kernels::reduce::{LANES, max, total};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Tensor};
 
 /// Softmax(scale · q kᵀ) v within each sequence, position `i` of which sees `0..=i`.
 ///
@@ -25,14 +25,32 @@ pub fn causal_attention(
     dropout: Option<Mask>,
 ) -> Result<Tensor> {
     let rows = lengths.iter().sum::<usize>();
-    let (wide, narrow) = ([rows, heads.query * heads.dim], [rows, heads.key_value * heads.dim]);
-    let shared = heads.dim > 0 && heads.key_value > 0 && heads.query.is_multiple_of(heads.key_value);
-    if !shared || q.dims() != wide || k.dims() != narrow || v.dims() != narrow {
+    let [wide, narrow, _] = heads.widths().map(|width| [rows, width]);
+    if !heads.fit() || q.dims() != wide || k.dims() != narrow || v.dims() != narrow {
         let shapes = format!("{:?}, {:?} and {:?} for {heads:?}, {rows} rows", q.shape(), k.shape(), v.shape());
         return Err(candle_core::Error::msg(format!("attention: {shapes}")).into());
     }
     let op = CausalAttention { heads, lengths: lengths.to_vec(), dropout };
     Ok(q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)?)
+}
+
+/// As [`causal_attention`] for one tensor `[rows, (query + 2 · key_value) · dim]` that has the queries, the keys and the
+/// values side by side. Its parts are read where they lie, and their gradients written where they belong.
+///
+/// # Errors
+/// Those of candle when the shapes do not fit.
+pub fn joined_causal_attention(
+    heads: Heads,
+    qkv: &Tensor,
+    lengths: &[usize],
+    dropout: Option<Mask>,
+) -> Result<Tensor> {
+    let rows = lengths.iter().sum::<usize>();
+    if !heads.fit() || qkv.dims() != [rows, heads.joined()] {
+        let found = format!("{:?} for {heads:?}, {rows} rows", qkv.shape());
+        return Err(candle_core::Error::msg(format!("attention: {found}")).into());
+    }
+    Ok(qkv.contiguous()?.apply_op1(CausalAttention { heads, lengths: lengths.to_vec(), dropout })?)
 }
 
 /// Query positions whose scores are computed together: few enough to stay in cache.
@@ -44,21 +62,51 @@ struct CausalAttention {
     dropout: Option<Mask>,
 }
 
+/// Where values lie: the first column that is meant, and how far apart rows begin.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    values: &'a [f32],
+    column: usize,
+    stride: usize,
+}
+
 /// The query heads of one sequence that share a key and value head.
 struct Group<'a> {
     heads: Heads,
     /// Positions in the sequence.
     n: usize,
-    /// Where in `q` it begins: at the sequence's first row and this group's first column; the slices begin there.
-    q_at: usize,
-    q: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
+    /// `[n, query / key_value · dim]`.
+    q: View<'a>,
+    /// `[n, dim]`, as `v`.
+    k: View<'a>,
+    v: View<'a>,
     /// The mask, and the number of the group's first weight in it.
     dropout: Option<(Mask, u64)>,
 }
 
-impl<'a> Group<'a> {
+/// What the gradient is computed of: the result and its gradient, `[n, query / key_value · dim]` both.
+struct Outcome<'a> {
+    y: View<'a>,
+    dy: View<'a>,
+}
+
+impl Heads {
+    fn fit(self) -> bool {
+        self.dim > 0 && self.key_value > 0 && self.query.is_multiple_of(self.key_value)
+    }
+
+    /// Values in a row of queries, of keys, and of values.
+    fn widths(self) -> [usize; 3] {
+        [self.query, self.key_value, self.key_value].map(|heads| heads * self.dim)
+    }
+
+    /// The width of queries, keys and values side by side.
+    fn joined(self) -> usize {
+        self.widths().iter().sum()
+    }
+}
+
+impl Group<'_> {
     /// Values the group has in `q`.
     fn query_len(&self) -> usize {
         self.n * self.heads.query / self.heads.key_value * self.heads.dim
@@ -70,15 +118,14 @@ impl<'a> Group<'a> {
     }
 
     /// The rows `block` of query head `head` in `values`, which is laid out as `q`.
-    fn head(&self, values: &'a [f32], head: usize, block: (usize, usize)) -> View<'a> {
-        let Heads { query, dim, .. } = self.heads;
-        View::strided(&values[block.0 * query * dim + head * dim..], block.1 - block.0, dim, query * dim)
+    fn head<'a>(&self, values: View<'a>, head: usize, block: (usize, usize)) -> View<'a> {
+        let dim = self.heads.dim;
+        values.block(block.0, block.1 - block.0, head * dim, dim)
     }
 
-    /// The first `seen` rows of this group's head in `values`, which is laid out as `k`.
-    fn seen(&self, values: &'a [f32], seen: usize) -> View<'a> {
-        let Heads { key_value, dim, .. } = self.heads;
-        View::strided(values, seen, dim, key_value * dim)
+    /// The first `seen` rows of `values`, which is laid out as `k`.
+    fn seen<'a>(&self, values: View<'a>, seen: usize) -> View<'a> {
+        values.block(0, seen, 0, self.heads.dim)
     }
 
     /// The blocks of query positions.
@@ -92,12 +139,15 @@ impl<'a> Group<'a> {
         let (start, seen) = block;
         multiply(self.head(self.q, head, block), self.seen(self.k, seen).t(), out, false, Cores::One);
         for (row, i) in out.chunks_exact_mut(seen).zip(start..) {
-            let (row, hidden) = row.split_at_mut(i + 1);
+            // As far as whole lanes go: their ends would be computed one by one.
+            let (row, hidden) = row.split_at_mut((i + 1).next_multiple_of(LANES).min(seen));
             hidden.fill(0.0);
             let scale = self.heads.scale;
             row.iter_mut().for_each(|value| *value *= scale);
+            row[i + 1..].fill(f32::NEG_INFINITY);
             let max = max(row);
             row.iter_mut().for_each(|value| *value = exp(*value - max));
+            row[i + 1..].fill(0.0);
             let factor = 1.0 / total([row], |[value]| value);
             row.iter_mut().for_each(|value| *value *= factor);
         }
@@ -131,10 +181,9 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Computes the gradients head by head `[n, dim]`, given the result `y` and its gradient, both laid out as `q`.
-    fn backward(&self, y: &'a [f32], dy: &'a [f32], dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) -> Result<()> {
+    /// Computes the gradients head by head `[n, dim]`.
+    fn backward(&self, of: &Outcome, dq: &mut [f32], dk: &mut [f32], dv: &mut [f32]) -> Result<()> {
         let (n, dim) = (self.n, self.heads.dim);
-        let width = self.heads.query * dim;
         let (mut weights, mut slopes) = (zeros(BLOCK.min(n) * n)?, zeros(BLOCK.min(n) * n)?);
         for (head, dq) in dq.chunks_exact_mut(n * dim).enumerate() {
             for block in self.blocks() {
@@ -142,14 +191,13 @@ impl<'a> Group<'a> {
                 let len = (seen - start) * seen;
                 let (weights, slopes) = (&mut weights[..len], &mut slopes[..len]);
                 self.probabilities(head, block, weights);
-                let dy_rows = self.head(dy, head, block);
-                multiply(dy_rows, self.seen(self.v, seen).t(), slopes, false, Cores::One);
+                let (y, dy) = (self.head(of.y, head, block), self.head(of.dy, head, block));
+                multiply(dy, self.seen(self.v, seen).t(), slopes, false, Cores::One);
                 self.drop(head, block, slopes);
                 // Through the softmax: each weight times how far its slope is above their mean, which is dy · y.
-                let rows = slopes.chunks_exact_mut(seen).zip(weights.chunks_exact(seen)).zip(start..);
-                for ((slopes, weights), i) in rows {
-                    let at = i * width + head * dim;
-                    let mean = total([&dy[at..at + dim], &y[at..at + dim]], |[dy, y]| dy * y);
+                let rows = slopes.chunks_exact_mut(seen).zip(weights.chunks_exact(seen));
+                for ((slopes, weights), i) in rows.zip(0..) {
+                    let mean = total([dy.row(i), y.row(i)], |[dy, y]| dy * y);
                     for (slope, weight) in slopes.iter_mut().zip(weights) {
                         *slope = weight * (*slope - mean) * self.heads.scale;
                     }
@@ -158,7 +206,7 @@ impl<'a> Group<'a> {
                 multiply(slopes, self.seen(self.k, seen), &mut dq[start * dim..], false, Cores::One);
                 multiply(slopes.t(), self.head(self.q, head, block), dk, true, Cores::One);
                 self.drop(head, block, weights);
-                multiply(View::new(weights, seen - start, seen).t(), dy_rows, dv, true, Cores::One);
+                multiply(View::new(weights, seen - start, seen).t(), dy, dv, true, Cores::One);
             }
         }
         Ok(())
@@ -166,48 +214,131 @@ impl<'a> Group<'a> {
 }
 
 impl CausalAttention {
-    /// The groups of all sequences.
-    fn groups<'a>(&self, q: &'a [f32], k: &'a [f32], v: &'a [f32]) -> Vec<Group<'a>> {
-        let heads = self.heads;
-        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        let mut groups = Vec::with_capacity(self.lengths.len() * heads.key_value);
-        let shared = heads.query / heads.key_value;
-        let (mut row, mut weight) = (0, 0);
-        for &n in self.lengths.iter().filter(|&&n| n > 0) {
-            for group in 0..heads.key_value {
-                let at = row * kv_width + group * heads.dim;
-                let q_at = row * q_width + group * shared * heads.dim;
-                let dropout = self.dropout.map(|mask| (mask, weight));
-                groups.push(Group { heads, n, q_at, q: &q[q_at..], k: &k[at..], v: &v[at..], dropout });
-                weight += (shared * n * n) as u64;
-            }
+    /// For each key and value head of each sequence, the part of `place` that has so many columns for each.
+    fn parts<'a>(&self, place: Place<'a>, width: usize) -> impl Iterator<Item = View<'a>> {
+        let Place { values, column, stride } = place;
+        let mut row = 0;
+        self.lengths.iter().filter(|&&n| n > 0).flat_map(move |&n| {
+            let start = row * stride + column;
             row += n;
-        }
-        groups
+            (0..self.heads.key_value)
+                .map(move |group| View::strided(&values[start + group * width..], n, width, stride))
+        })
     }
 
-    /// Values that were computed head by head, `[n, dim]` for each of `heads` heads of each sequence, as rows.
-    fn join(&self, computed: &[f32], heads: usize) -> Result<Vec<f32>> {
-        let (dim, width) = (self.heads.dim, heads * self.heads.dim);
-        let mut out = zeros(computed.len())?;
-        let sizes = || self.lengths.iter().map(|n| n * width);
-        let mut rest = computed;
-        let computed = sizes().map(|size| rest.split_off(..size).unwrap_or_default());
-        parallel::for_each(computed.zip(split(&mut out, sizes())), |(computed, out)| {
-            let n = out.len() / width.max(1);
-            for (head, values) in computed.chunks_exact((n * dim).max(1)).enumerate() {
-                for (row, values) in out.chunks_exact_mut(width).zip(values.chunks_exact(dim)) {
-                    row[head * dim..][..dim].copy_from_slice(values);
+    /// As [`Self::parts`], of a tensor like `q`.
+    fn query_parts<'a>(&self, place: Place<'a>) -> impl Iterator<Item = View<'a>> {
+        self.parts(place, self.heads.query / self.heads.key_value * self.heads.dim)
+    }
+
+    /// The groups of all sequences.
+    fn groups<'a>(&self, [q, k, v]: [Place<'a>; 3]) -> Vec<Group<'a>> {
+        let (heads, dim) = (self.heads, self.heads.dim);
+        let operands = self.query_parts(q).zip(self.parts(k, dim).zip(self.parts(v, dim)));
+        let lengths = self.lengths.iter().filter(|&&n| n > 0).flat_map(|&n| std::iter::repeat_n(n, heads.key_value));
+        let mut weight = 0;
+        let group = |((q, (k, v)), n): (_, usize)| {
+            let dropout = self.dropout.map(|mask| (mask, weight));
+            weight += (heads.query / heads.key_value * n * n) as u64;
+            Group { heads, n, q, k, v, dropout }
+        };
+        operands.zip(lengths).map(group).collect()
+    }
+
+    /// Rows in all sequences.
+    fn rows(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    fn forward(&self, operands: [Place; 3]) -> Output {
+        let shape = (self.rows(), self.heads.widths()[0]);
+        let groups = self.groups(operands);
+        let compute = || {
+            let mut computed = zeros(shape.0 * shape.1)?;
+            let parts = split(&mut computed, groups.iter().map(Group::query_len));
+            parallel::try_for_each(groups.iter().zip(parts), |(group, out)| group.forward(out))?;
+            let mut out = zeros(shape.0 * shape.1)?;
+            self.join([&computed], &mut out);
+            Ok(out)
+        };
+        output(compute(), shape)
+    }
+
+    /// The gradients of `q`, `k` and `v`, head by head; `y` and `dy` are laid out as `q`.
+    fn backward(&self, operands: [Place; 3], y: &[f32], dy: &[f32]) -> Result<[Vec<f32>; 3]> {
+        let (groups, widths) = (self.groups(operands), self.heads.widths());
+        let [y, dy] = [y, dy].map(|values| Place { values, column: 0, stride: widths[0] });
+        let outcomes = self.query_parts(y).zip(self.query_parts(dy)).map(|(y, dy)| Outcome { y, dy });
+        let [q_len, k_len, v_len] = widths.map(|width| self.rows() * width);
+        let (mut dq, mut dk, mut dv) = (zeros(q_len)?, zeros(k_len)?, zeros(v_len)?);
+        let q_parts = split(&mut dq, groups.iter().map(Group::query_len));
+        let k_parts = split(&mut dk, groups.iter().map(Group::key_len));
+        let v_parts = split(&mut dv, groups.iter().map(Group::key_len));
+        let work = groups.iter().zip(outcomes).zip(q_parts).zip(k_parts.zip(v_parts));
+        parallel::try_for_each(work, |(((group, of), dq), (dk, dv))| group.backward(&of, dq, dk, dv))?;
+        Ok([dq, dk, dv])
+    }
+
+    /// Values that were computed head by head, `[n, dim]` for each head of each sequence, as rows; several side by side.
+    fn join<const N: usize>(&self, computed: [&[f32]; N], out: &mut [f32]) {
+        let (dim, rows) = (self.heads.dim, self.rows().max(1));
+        let (width, widths) = (out.len() / rows, computed.map(|values| values.len() / rows));
+        let mut row = 0;
+        let sequences = split(out, self.lengths.iter().map(|n| n * width)).zip(&self.lengths).map(|(out, &n)| {
+            row += n;
+            (out, n, row - n)
+        });
+        parallel::for_each(sequences, |(out, n, row)| {
+            let mut column = 0;
+            for (values, width_here) in computed.iter().zip(widths) {
+                let values = &values[row * width_here..][..n * width_here];
+                for head in values.chunks_exact((n * dim).max(1)) {
+                    for (row, values) in out.chunks_exact_mut(width).zip(head.chunks_exact(dim)) {
+                        row[column..][..dim].copy_from_slice(values);
+                    }
+                    column += dim;
                 }
             }
         });
-        Ok(out)
     }
 }
 
 /// Parts of these sizes, from the first value on.
 fn split(mut values: &mut [f32], sizes: impl Iterator<Item = usize>) -> impl Iterator<Item = &mut [f32]> {
     sizes.map(move |size| values.split_off_mut(..size).unwrap_or_default())
+}
+
+/// Queries, keys and values side by side.
+impl CustomOp1 for CausalAttention {
+    fn name(&self) -> &'static str {
+        "joined_causal_attention"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Output {
+        self.forward(self.side_by_side(values(qkv, layout)?))
+    }
+
+    fn bwd(&self, qkv: &Tensor, y: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let joined = lend([qkv, y, dy], |[qkv, y, dy]| {
+            let [dq, dk, dv] = self.backward(self.side_by_side(qkv), y, dy)?;
+            let mut joined = zeros(qkv.len())?;
+            self.join([&dq, &dk, &dv], &mut joined);
+            Ok(joined)
+        })?;
+        Ok(Some(gradient(joined, qkv)?))
+    }
+}
+
+impl CausalAttention {
+    fn side_by_side<'a>(&self, values: &'a [f32]) -> [Place<'a>; 3] {
+        let ([q, k, _], stride) = (self.heads.widths(), self.heads.joined());
+        [0, q, q + k].map(|column| Place { values, column, stride })
+    }
+
+    fn apart<'a>(&self, operands: [&'a [f32]; 3]) -> [Place<'a>; 3] {
+        let mut widths = self.heads.widths().into_iter();
+        operands.map(|values| Place { values, column: 0, stride: widths.next().unwrap_or_default() })
+    }
 }
 
 impl CustomOp3 for CausalAttention {
@@ -224,15 +355,7 @@ impl CustomOp3 for CausalAttention {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Output {
-        let (q, k, v) = (values(q, q_layout)?, values(k, k_layout)?, values(v, v_layout)?);
-        let groups = self.groups(q, k, v);
-        let compute = || {
-            let mut out = zeros(q.len())?;
-            let parts = split(&mut out, groups.iter().map(Group::query_len));
-            parallel::try_for_each(groups.iter().zip(parts), |(group, out)| group.forward(out))?;
-            self.join(&out, self.heads.query)
-        };
-        output(compute(), q_layout.shape())
+        self.forward(self.apart([values(q, q_layout)?, values(k, k_layout)?, values(v, v_layout)?]))
     }
 
     fn bwd(
@@ -244,16 +367,13 @@ impl CustomOp3 for CausalAttention {
         dy: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let [dq, dk, dv] = lend([q, k, v, y, dy], |[q, k, v, y, dy]| {
-            let groups = self.groups(q, k, v);
-            let (mut dq, mut dk, mut dv) = (zeros(q.len())?, zeros(k.len())?, zeros(v.len())?);
-            let q_parts = split(&mut dq, groups.iter().map(Group::query_len));
-            let k_parts = split(&mut dk, groups.iter().map(Group::key_len));
-            let v_parts = split(&mut dv, groups.iter().map(Group::key_len));
-            parallel::try_for_each(groups.iter().zip(q_parts).zip(k_parts.zip(v_parts)), |((group, dq), (dk, dv))| {
-                group.backward(&y[group.q_at..], &dy[group.q_at..], dq, dk, dv)
-            })?;
-            let Heads { query, key_value, .. } = self.heads;
-            Ok([self.join(&dq, query)?, self.join(&dk, key_value)?, self.join(&dv, key_value)?])
+            let [dq, dk, dv] = self.backward(self.apart([q, k, v]), y, dy)?;
+            let joined = |computed: Vec<f32>| -> Result<Vec<f32>> {
+                let mut out = zeros(computed.len())?;
+                self.join([&computed], &mut out);
+                Ok(out)
+            };
+            Ok([joined(dq)?, joined(dk)?, joined(dv)?])
         })?;
         Ok((Some(gradient(dq, q)?), Some(gradient(dk, k)?), Some(gradient(dv, v)?)))
     }
@@ -353,12 +473,13 @@ mod tests {
             plain(heads, &q, &k, &v, 0).map_err(candle_core::Error::wrap)
         };
         check(
-            &[all],
+            std::slice::from_ref(&all),
             |t| {
                 let [q, k, v] = parts(&t[0])?;
                 causal_attention(heads, [&q, &k, &v], &[7], None)
             },
             twin,
         );
+        check(&[all], |t| joined_causal_attention(heads, &t[0], &[7], None), twin);
     }
 }

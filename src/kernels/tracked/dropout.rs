@@ -18,10 +18,11 @@ pub struct Mask {
 impl Mask {
     /// Multiplies the values, of which the first is number `first`, by 0 or by `1 / (1 − p)`.
     pub(super) fn apply(&self, values: &mut [f32], first: u64) {
-        let (p, scale) = (f64::from(self.p), if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 });
+        let scale = if self.p < 1.0 { 1.0 / (1.0 - self.p) } else { 0.0 };
+        let below = self.stream.below(f64::from(self.p));
         for (value, i) in values.iter_mut().zip(first..) {
             // Always a product, so that a value which is not a number stays one.
-            *value *= if self.stream.unit(i) < p { 0.0 } else { scale };
+            *value *= if below(i) { 0.0 } else { scale };
         }
     }
 }

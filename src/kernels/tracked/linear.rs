@@ -3,6 +3,7 @@
 use super::{Output, column_sums, gradient, lend, output, values, zeros};
 use crate::error::Result;
 use crate::kernels::gemm::{Cores, View, multiply};
+use crate::kernels::parallel;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Tensor};
 
 /// `[n, inputs]` to `[n, outputs]`; `weight` is `[outputs, inputs]`, `bias` `[outputs]`. A weight that is the transpose
@@ -61,7 +62,10 @@ impl Linear {
         let compute = || {
             let mut out = zeros(n * self.outputs)?;
             if let Some(bias) = bias {
-                out.chunks_exact_mut(self.outputs.max(1)).for_each(|row| row.copy_from_slice(bias));
+                let width = self.outputs.max(1);
+                parallel::for_each(out.chunks_mut(parallel::rows(width) * width), |rows| {
+                    rows.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias));
+                });
             }
             multiply(View::new(x, n, self.inputs), self.weight(weight), &mut out, bias.is_some(), Cores::All);
             Ok(out)

@@ -1,7 +1,10 @@
-//! Matrix products for training, by the kernels of the `gemm` crate that candle uses too. The order in which a product is
-//! summed depends on the shapes and the processor, not on the number of cores.
+//! Matrix products for training: natively by the kernels of the `gemm` crate that candle uses too, in wasm by [`blocked`].
+//! The order in which a product is summed depends on the shapes, the build and the processor, not on the number of cores.
 
-use crate::error::{Result, try_vec};
+#[cfg(any(test, target_arch = "wasm32"))]
+mod blocked;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod quad;
 
 /// A matrix that lies in a slice, or the transpose of one.
 #[derive(Clone, Copy)]
@@ -34,10 +37,23 @@ impl<'a> View<'a> {
         Self { values: &values[..span], rows, cols, strides: (stride, 1) }
     }
 
+    /// A row, whose values lie side by side.
+    pub fn row(self, row: usize) -> &'a [f32] {
+        debug_assert_eq!(self.strides.1, 1, "values side by side");
+        &self.values[row * self.strides.0..][..self.cols]
+    }
+
     /// The transpose.
     pub fn t(self) -> Self {
         let Self { values, rows, cols, strides } = self;
         Self { values, rows: cols, cols: rows, strides: (strides.1, strides.0) }
+    }
+
+    /// A part of at least one row and column.
+    pub fn block(self, row: usize, rows: usize, col: usize, cols: usize) -> Self {
+        let Self { values, strides: (down, across), .. } = self;
+        let values = &values[row * down + col * across..][..(rows - 1) * down + (cols - 1) * across + 1];
+        Self { values, rows, cols, strides: (down, across) }
     }
 }
 
@@ -47,8 +63,20 @@ pub fn multiply(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     assert_eq!(k, b.rows, "rows of the right matrix");
     let out = &mut out[..m.saturating_mul(n)];
-    let alone = cores == Cores::One || cfg!(target_arch = "wasm32");
-    let parallelism = if alone { ::gemm::Parallelism::None } else { ::gemm::Parallelism::Rayon(0) };
+    #[cfg(target_arch = "wasm32")]
+    blocked::multiply(a, b, out, add, cores);
+    #[cfg(not(target_arch = "wasm32"))]
+    crates(a, b, out, add, cores);
+}
+
+/// The product by the `gemm` crate; `out` has the values of the product exactly.
+#[cfg(not(target_arch = "wasm32"))]
+fn crates(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    let parallelism = match cores {
+        Cores::One => ::gemm::Parallelism::None,
+        Cores::All => ::gemm::Parallelism::Rayon(0),
+    };
     let (down, across) = (|view: View| view.strides.0 as isize, |view: View| view.strides.1 as isize);
     // SAFETY: `View::strided` has cut `values` so that the last value of the matrix is the last of the slice, and `out`
     // has m rows of n values.
@@ -64,40 +92,19 @@ pub fn multiply(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
     }
 }
 
-/// `a · bᵀ` for `a` of shape `[m, k]` and `b` of shape `[n, k]`.
-///
-/// # Errors
-/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub fn nt(a: &[f32], b: &[f32], m: usize, n: usize, k: usize) -> Result<Vec<f32>> {
-    let mut out = try_vec(0f32, m * n, "a matrix product")?;
-    multiply(View::new(a, m, k), View::new(b, n, k).t(), &mut out, false, Cores::All);
-    Ok(out)
-}
-
-/// The transpose of a row-major `[rows, cols]` matrix.
-///
-/// # Errors
-/// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub fn transposed(values: &[f32], rows: usize, cols: usize) -> Result<Vec<f32>> {
-    /// Edge of the squares that stay in cache while they are turned.
-    const EDGE: usize = 16;
-    let mut out = try_vec(0f32, rows * cols, "transposing a matrix")?;
-    for r0 in (0..rows).step_by(EDGE) {
-        for c0 in (0..cols).step_by(EDGE) {
-            for c in c0..(c0 + EDGE).min(cols) {
-                for r in r0..(r0 + EDGE).min(rows) {
-                    out[c * rows + r] = values[r * cols + c];
-                }
-            }
-        }
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernels::values;
+
+    /// The product as it is used here, and as it is in wasm.
+    fn products() -> impl Iterator<Item = fn(View, View, &mut [f32], bool, Cores)> {
+        [multiply as fn(View, View, &mut [f32], bool, Cores)].into_iter().chain(blocked::tests::TILES)
+    }
+
+    fn transposed(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+        (0..rows * cols).map(|i| values[i % rows * cols + i / rows]).collect()
+    }
 
     fn wanted(a: &[f32], b: &[f32], m: usize, n: usize, k: usize) -> Vec<f32> {
         let mut out = vec![0f32; m * n];
@@ -111,13 +118,24 @@ mod tests {
 
     #[test]
     fn products_of_all_layouts_are_those_of_f64() {
-        for (m, n, k) in [(1, 1, 1), (4, 3, 8), (5, 7, 9), (3, 100, 2), (13, 101, 33), (6, 5, 1100), (64, 200, 64)] {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (4, 3, 8),
+            (5, 7, 9),
+            (3, 100, 2),
+            (13, 101, 33),
+            (6, 5, 1100),
+            (64, 200, 64),
+            (50, 1540, 20),
+            (3, 4, 0),
+        ] {
             let (a, b) = (values(m * k, 1), values(k * n, 2));
-            let (at, bt) = (transposed(&a, m, k).unwrap(), transposed(&b, k, n).unwrap());
+            let (at, bt) = (transposed(&a, m, k), transposed(&b, k, n));
             let wanted = wanted(&a, &b, m, n, k);
             for a in [View::new(&a, m, k), View::new(&at, k, m).t()] {
                 for b in [View::new(&b, k, n), View::new(&bt, n, k).t()] {
-                    for cores in [Cores::One, Cores::All] {
+                    let cores = [Cores::One, Cores::All];
+                    for (multiply, cores) in products().flat_map(|product| cores.map(|cores| (product, cores))) {
                         let mut out = vec![1f32; m * n];
                         multiply(a, b, &mut out, false, cores);
                         multiply(a, b, &mut out, true, cores);
@@ -135,10 +153,12 @@ mod tests {
     fn rows_may_lie_apart() {
         let (a, b) = (values(5 * 11, 1), values(7 * 6, 2));
         let apart: Vec<f32> = a.chunks(11).flat_map(|row| &row[..7]).copied().collect();
-        let mut out = vec![0f32; 5 * 6];
-        multiply(View::strided(&a, 5, 7, 11), View::new(&b, 7, 6), &mut out, false, Cores::One);
-        for (found, wanted) in out.iter().zip(wanted(&apart, &b, 5, 6, 7)) {
-            assert!((found - wanted).abs() < 1e-5);
+        for multiply in products() {
+            let mut out = vec![0f32; 5 * 6];
+            multiply(View::strided(&a, 5, 7, 11), View::new(&b, 7, 6), &mut out, false, Cores::One);
+            for (found, wanted) in out.iter().zip(wanted(&apart, &b, 5, 6, 7)) {
+                assert!((found - wanted).abs() < 1e-5);
+            }
         }
     }
 
@@ -148,15 +168,17 @@ mod tests {
     fn the_number_of_threads_does_not_change_a_bit() {
         let (m, n, k) = (513, 700, 300);
         let (a, b) = (values(m * k, 1), values(k * n, 2));
-        let product = |cores| {
-            let mut out = vec![0f32; m * n];
-            multiply(View::new(&a, m, k), View::new(&b, k, n), &mut out, false, cores);
-            out
-        };
-        let one = product(Cores::One);
-        for threads in [2, 3, 5] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert!(pool.install(|| product(Cores::All)) == one, "{threads} threads");
+        for multiply in products() {
+            let product = |cores| {
+                let mut out = vec![0f32; m * n];
+                multiply(View::new(&a, m, k), View::new(&b, k, n), &mut out, false, cores);
+                out
+            };
+            let one = product(Cores::One);
+            for threads in [2, 3, 5] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert!(pool.install(|| product(Cores::All)) == one, "{threads} threads");
+            }
         }
     }
 }
