@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -13,9 +14,6 @@ use serde_json::{Value, json};
 
 use crate::browser::{Browser, Driver};
 use crate::{process, server};
-
-/// No step of any engine takes longer, in milliseconds.
-const PATIENCE: u64 = 30 * 60 * 1000;
 
 /// What the page is given to work with.
 pub struct Site<'a> {
@@ -29,6 +27,8 @@ pub struct Site<'a> {
     pub isolated: bool,
     /// Flags of Chromium beside the usual ones.
     pub flags: &'static [&'static str],
+    /// How long one call may take.
+    pub limit: Duration,
 }
 
 /// What came of a visit.
@@ -86,7 +86,7 @@ pub fn visit<A, S>(
 
         let driver = Driver::start(browser)?;
         let mut capabilities = browser.capabilities(site.flags);
-        capabilities["timeouts"] = json!({ "script": PATIENCE });
+        capabilities["timeouts"] = json!({ "script": site.limit.as_millis() as u64 });
         let client = driver.connect(capabilities).await?;
         let answer = work(&client, &format!("http://{address}")).await?;
         let said = before_end();

@@ -51,7 +51,8 @@ impl Section {
     pub fn text(&self) -> String {
         let lines: Vec<Vec<String>> = std::iter::once(&self.head).chain(&self.rows).cloned().collect();
         let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
-        format!("{}\n{}{notes}", self.title, indented(&columns(&lines)))
+        let table = if self.rows.is_empty() { String::new() } else { columns(&lines) };
+        format!("{}\n{}{notes}", self.title, indented(&table))
     }
 
     /// For a page.
@@ -61,9 +62,10 @@ impl Section {
             format!("| {} |\n", cells.join(" | "))
         };
         let rule = vec!["---".to_string(); self.head.len()];
-        let rows: String = [&self.head, &rule].into_iter().chain(&self.rows).map(|row| line(row)).collect();
+        let rows = [&self.head, &rule].into_iter().chain(&self.rows);
+        let table = if self.rows.is_empty() { String::new() } else { rows.map(|row| line(row)).collect() };
         let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
-        format!("## {}\n\n{rows}{notes}", self.title)
+        format!("## {}\n\n{table}{notes}", self.title)
     }
 }
 

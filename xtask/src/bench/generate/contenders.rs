@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use inkling::kernels::Format;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::models;
 use super::shapes::{GPT2, SMOL, Shape, Storage};
-use super::task::{WORKLOADS, task};
+use super::task::{SHORT, Workload, task};
 use super::{native, stories};
 use crate::bench::browser::{self, Site};
 use crate::bench::machine::{self, Load, QUIET};
@@ -24,6 +25,10 @@ use crate::process;
 pub const WLLAMA: Package = Package { name: "@wllama/wllama", version: "3.8.1" };
 pub const WLLAMA2: Package = Package { name: "@wllama/wllama", version: "2.4.0" };
 pub const TRANSFORMERS: Package = Package { name: "@huggingface/transformers", version: "4.3.1" };
+
+/// Beside other work, threads that wait for each other by spinning take minutes for what takes seconds. More is not waited
+/// for.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A model that is measured.
 #[derive(Debug, PartialEq)]
@@ -194,12 +199,15 @@ impl Answer {
 }
 
 /// Those of all contenders whose names are `wanted`: the others are not looked for, since looking may mean fetching.
-pub fn all(cores: usize, browser: bool, wanted: impl Fn(&str) -> bool) -> Vec<Contender> {
+pub fn all(cores: usize, browser: bool, workloads: &[Workload], wanted: impl Fn(&str) -> bool) -> Vec<Contender> {
     let mut all = Vec::new();
     for &(subject, who, threads, busy) in PLAN {
         for &threads in threads.iter().filter(|threads| **threads <= cores) {
             if wanted(&name(subject, who, threads, busy)) {
-                all.push(Contender { subject, who, threads, busy, found: find(subject, who, threads, browser) });
+                // Beside a busy core, threads that spin take minutes for the long one.
+                let workloads = if busy { &[SHORT] } else { workloads };
+                let found = find(subject, who, threads, browser, workloads);
+                all.push(Contender { subject, who, threads, busy, found });
             }
         }
     }
@@ -221,7 +229,7 @@ pub fn dist() -> Result<PathBuf> {
     Ok(dist)
 }
 
-fn find(subject: &Subject, who: Who, threads: usize, browser: bool) -> Result<(Runner, Value)> {
+fn find(subject: &Subject, who: Who, threads: usize, browser: bool, workloads: &[Workload]) -> Result<(Runner, Value)> {
     let native = matches!(who, Who::Native | Who::LlamaCpp);
     ensure!(native || browser, "chromium with chromedriver; try: apt-get install chromium chromium-driver");
     if matches!(who, Who::Inkling | Who::InklingSimd128 | Who::Page) {
@@ -247,7 +255,7 @@ fn find(subject: &Subject, who: Who, threads: usize, browser: bool) -> Result<(R
             format!("/models/{}", models::file_name(shape, storage))
         }
     };
-    Ok((runner, task(&model, shape.vocabulary, &WORKLOADS)))
+    Ok((runner, task(&model, shape.vocabulary, workloads)))
 }
 
 impl Contender {
@@ -295,7 +303,7 @@ impl Contender {
 }
 
 pub fn site<'a>(packages: Option<&'a Path>, models: Option<&'a Path>) -> Site<'a> {
-    Site { dist: process::root().join("dist"), packages, models, isolated: true, flags: &[] }
+    Site { dist: process::root().join("dist"), packages, models, isolated: true, flags: &[], limit: LIMIT }
 }
 
 /// Work that keeps one core busy until it is dropped.

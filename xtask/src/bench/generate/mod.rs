@@ -36,9 +36,7 @@ pub use kernels::answer as answer_kernels;
 pub use native::answer;
 use report::Report;
 use sizes::Download;
-
-/// How long a measurement waits for a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use task::{SHORT, WORKLOADS};
 
 // Without a group, whose name would be that of the arguments it is flattened into.
 #[derive(clap::Args)]
@@ -50,6 +48,12 @@ pub struct Args {
     /// Only those whose name (such as gpt2/q8_0/inkling/2) has this in it; may be given several times
     #[arg(long, value_name = "PATTERN")]
     only: Vec<String>,
+    /// Leave out the long workload, a prompt of 512 and 128 new tokens
+    #[arg(long)]
+    short: bool,
+    /// How many seconds a measurement waits for others to leave the machine alone
+    #[arg(long, default_value_t = 30)]
+    patience: u64,
     /// Print nothing but the line of JSON
     #[arg(long)]
     json: bool,
@@ -62,7 +66,8 @@ pub fn run(args: Args) -> Result<()> {
     let machine = Machine::read();
     let browser = Browser::find();
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()));
-    let contenders = contenders::all(machine.cores, browser.is_some(), wanted);
+    let workloads: &[_] = if args.short { &[SHORT] } else { &WORKLOADS };
+    let contenders = contenders::all(machine.cores, browser.is_some(), workloads, wanted);
     let mut entries: Vec<Entry> = contenders.into_iter().map(Entry::new).collect();
     let kernels = Kernels::measure(machine.cores, browser.as_ref(), wanted);
     ensure!(
@@ -72,7 +77,7 @@ pub fn run(args: Args) -> Result<()> {
     );
     for round in 1..=args.rounds {
         for entry in entries.iter_mut().filter(|entry| entry.problem.is_none()) {
-            machine::wait_for_quiet(PATIENCE);
+            machine::wait_for_quiet(Duration::from_secs(args.patience));
             let name = entry.contender.name();
             match entry.contender.measure(browser.as_ref()) {
                 Ok(answer) => {

@@ -21,7 +21,6 @@ pub const WORKLOADS: [Workload; 2] = [SHORT, LONG];
 /// Before each workload: what compiles or allocates at first use does it then.
 const WARM: [Workload; 2] = [Workload { prompt: 64, new: 8 }, Workload { prompt: 512, new: 4 }];
 
-
 /// `Task` of xtask/bench/generate/measure.js.
 pub fn task(model: &str, vocabulary: usize, workloads: &[Workload]) -> Value {
     let words = Vocabulary::new(vocabulary).words();

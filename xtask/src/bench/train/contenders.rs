@@ -1,6 +1,7 @@
 //! Who trains: inkling natively and in the page, the npm packages, PyTorch; and one measurement of one of them.
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ pub const NANOGPT: Package = Package { name: "@genai-fi/nanogpt", version: "1.3.
 pub const JAX: Package = Package { name: "@jax-js/jax", version: "0.1.25" };
 /// WebGL by a renderer that runs on the processor.
 const SOFTWARE_WEBGL: &[&str] = &["--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+
+/// No step of any engine takes longer.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Whom a result counts for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,6 +139,7 @@ pub fn measure(runner: &Runner, threads: usize, browser: Option<&Browser>, task:
                 models: None,
                 isolated: page.isolated,
                 flags: page.flags,
+                limit: LIMIT,
             };
             // The processes of the browser are counted as ours only while they are there.
             let visit = browser::measure(browser, &site, page.engine, &page.options, &task.value, others)?;
