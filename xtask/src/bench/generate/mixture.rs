@@ -65,15 +65,10 @@ fn choose(name: &str, shape: &[usize], layers: usize) -> Format {
     let wanted = match name.trim_end_matches(".weight").rsplit('.').next() {
         // The embedding is the head as well.
         Some("token_embd" | "output") => Format::Q6_K,
-        Some("attn_qkv") => Format::Q5_K,
-        Some("attn_v" | "ffn_down") if has_more_bits(layer, layers) => Format::Q6_K,
+        Some("attn_qkv" | "attn_v" | "ffn_down") if has_more_bits(layer, layers) => Format::Q6_K,
         _ => Format::Q4_K,
     };
-    let smaller = match wanted {
-        Format::Q4_K => Format::Q5_0,
-        Format::Q5_K => Format::Q5_1,
-        _ => Format::Q8_0,
-    };
+    let smaller = if wanted == Format::Q4_K { Format::Q5_0 } else { Format::Q8_0 };
     [wanted, smaller].into_iter().find(|format| format.row_bytes(cols).is_some()).unwrap_or(Format::F16)
 }
 
@@ -97,10 +92,12 @@ mod tests {
     fn formats_are_chosen_by_name_and_width() {
         let chosen = |name: &str, cols| choose(name, &[8, cols], 12);
         assert_eq!(chosen("token_embd.weight", 768), Format::Q6_K);
-        assert_eq!(chosen("blk.1.attn_qkv.weight", 768), Format::Q5_K);
+        assert_eq!(chosen("blk.0.attn_qkv.weight", 768), Format::Q6_K);
+        assert_eq!(chosen("blk.1.attn_qkv.weight", 768), Format::Q4_K);
         assert_eq!(chosen("blk.1.ffn_down.weight", 3072), Format::Q4_K);
         assert_eq!(chosen("blk.3.ffn_down.weight", 3072), Format::Q6_K);
         assert_eq!(chosen("blk.1.ffn_up.weight", 576), Format::Q5_0);
+        assert_eq!(chosen("blk.0.ffn_down.weight", 1440), Format::Q8_0);
         assert_eq!(choose("blk.1.attn_norm.weight", &[768], 12), Format::F32);
     }
 }
