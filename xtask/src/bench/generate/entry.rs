@@ -76,6 +76,11 @@ impl Entry {
         Spread::of(&counted.into_iter().filter_map(|answer| metric.of(answer)).collect::<Vec<_>>())
     }
 
+    /// Whether others used the machine in every round, so that its figures say little.
+    pub fn disturbed(&self) -> bool {
+        !self.answers.is_empty() && self.answers.iter().all(Answer::disturbed)
+    }
+
     /// What of it ran, how often it was disturbed, and what went wrong.
     pub fn notes(&self) -> String {
         let how = self.answers.first().and_then(|answer| answer.value["how"].as_str()).map(String::from);

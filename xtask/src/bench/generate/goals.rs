@@ -66,6 +66,8 @@ pub struct Goal {
     /// What it is held against, by name.
     peer: Option<(String, f64)>,
     against: Against,
+    /// Whether others used the machine whenever one of the two was measured.
+    disturbed: bool,
 }
 
 /// Every goal that was measured or could have been.
@@ -79,7 +81,7 @@ pub fn goals(entries: &[Entry], downloads: &[(Who, Download)]) -> Vec<Goal> {
             here().find(move |entry| entry.contender.who == who && entry.contender.threads == threads)
         };
         let Some(own) = by(who, threads) else { continue };
-        let figures = |entry: &Entry| Some((entry.contender.name(), median(entry, metric)?));
+        let figures = |entry: &Entry| Some((entry.contender.name(), median(entry, metric)?, entry.disturbed()));
         let best = || {
             let peers = here().filter(|entry| entry.contender.who.is_peer() && entry.contender.threads == threads);
             peers.filter_map(figures).max_by(|a, b| a.1.total_cmp(&b.1))
@@ -90,12 +92,14 @@ pub fn goals(entries: &[Entry], downloads: &[(Who, Download)]) -> Vec<Goal> {
             OneThread(_) => by(who, 1).and_then(figures),
             AtLeast(_) | AtMost(_) => None,
         };
+        let disturbed = own.disturbed() || peer.as_ref().is_some_and(|(.., disturbed)| *disturbed);
+        let peer = peer.map(|(name, figure, _)| (name, figure));
         let threads = if threads > 1 { format!("{threads} threads") } else { "1 thread".into() };
-        goals.push(Goal { what: format!("{what}; {threads}"), ours: median(own, metric), peer, against });
+        goals.push(Goal { what: format!("{what}; {threads}"), ours: median(own, metric), peer, against, disturbed });
     }
     if let Some((_, download)) = downloads.iter().find(|(who, _)| *who == Who::Inkling) {
         let (what, ours) = ("runtime to download, brotli, MB".into(), Some(download.brotli as f64 / 1e6));
-        goals.push(Goal { what, ours, peer: None, against: AtMost(DOWNLOAD) });
+        goals.push(Goal { what, ours, peer: None, against: AtMost(DOWNLOAD), disturbed: false });
     }
     goals
 }
@@ -135,6 +139,7 @@ impl Goal {
             Some(share) if share >= 1.0 => "met".to_string(),
             Some(share) => format!("missed: {:.0} % of the goal", 100.0 * share),
         };
+        let verdict = if self.disturbed && self.share().is_some() { verdict + ", but disturbed" } else { verdict };
         let (peer, its) = match &self.peer {
             Some((name, figure)) => (name.clone(), Some(*figure)),
             None => (String::new(), None),
@@ -147,7 +152,7 @@ impl Goal {
         json!({
             "what": self.what, "ours": self.ours, "aim": self.aim(), "reached": self.reached(),
             "peer": self.peer.as_ref().map(|(name, _)| name), "peers": self.peer.as_ref().map(|(_, figure)| figure),
-            "met": self.share().map(|share| share >= 1.0),
+            "disturbed": self.disturbed, "met": self.share().map(|share| share >= 1.0),
         })
     }
 }
@@ -198,6 +203,8 @@ mod tests {
         assert_eq!(verdict(&rows, "load").as_deref(), Some("met"));
         assert_eq!(verdict(&rows, "512+128").as_deref(), Some("not measured"));
         assert_eq!(verdict(&rows, "download").as_deref(), Some("missed: 50 % of the goal"));
+        alone.answers[0].others = Some(1.0);
+        assert_eq!(verdict(&of(std::slice::from_ref(&alone)), "load").as_deref(), Some("met, but disturbed"));
         alone.answers.clear();
         assert_eq!(verdict(&of(&[alone]), "load").as_deref(), Some("not measured"));
     }

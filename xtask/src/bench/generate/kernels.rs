@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::native;
 use crate::bench::browser;
+use crate::bench::machine::{self, Load, QUIET};
 use crate::bench::peers;
 use crate::bench::table::{Section, Spread, figure};
 use crate::browser::Browser;
@@ -103,27 +104,37 @@ pub struct Kernels {
 
 impl Kernels {
     /// Natively by one and by two threads, then in the page.
-    pub fn measure(cores: usize, browser: Option<&Browser>, wanted: impl Fn(&str) -> bool) -> Self {
+    pub fn measure(cores: usize, browser: Option<&Browser>, patience: Duration, wanted: impl Fn(&str) -> bool) -> Self {
         let mut kernels = Self::default();
-        let mut add = |place: String, measured: Result<Value>| match measured {
-            Ok(value) if value["missing"].is_string() => {
+        let mut add = |place: String, measure: &dyn Fn() -> Result<(Value, Option<f64>)>| match measure() {
+            Ok((value, _)) if value["missing"].is_string() => {
                 kernels.notes.push(format!("{place}: not measured: {}", value["missing"].as_str().unwrap_or_default()));
             }
-            Ok(value) => kernels.places.push((place, value)),
+            Ok((mut value, others)) => {
+                value["othersCores"] = json!(others);
+                if let Some(cores) = others.filter(|cores| *cores >= QUIET) {
+                    kernels.notes.push(format!("{place}: disturbed: other processes used {cores:.1} cores"));
+                }
+                kernels.places.push((place, value));
+            }
             Err(error) => kernels.notes.push(format!("{place}: not measured: {error:#}")),
         };
         for threads in [1, 2].into_iter().filter(|threads| *threads <= cores) {
             let place = format!("kernels/native/{threads}");
             if wanted(&place) {
-                let command = native::command("kernels-native", threads);
-                let task = json!({ "threads": threads });
-                add(place, command.and_then(|mut command| peers::ask(&mut command, &task)));
+                machine::wait_for_quiet(patience);
+                add(place, &|| {
+                    let load = Load::start();
+                    let mut command = native::command("kernels-native", threads)?;
+                    let value = peers::ask(&mut command, &json!({ "threads": threads }))?;
+                    Ok((value, load.as_ref().and_then(Load::others)))
+                });
             }
         }
         for artifact in ARTIFACTS {
             let place = format!("kernels/{}/1", artifact.name);
             if wanted(&place) {
-                add(place, in_page(browser, artifact.name));
+                add(place, &|| in_page(browser, artifact.name));
             }
         }
         kernels
@@ -177,7 +188,7 @@ impl Kernels {
 }
 
 /// The same in a build of the engine, if it lets itself be asked.
-fn in_page(browser: Option<&Browser>, artifact: &str) -> Result<Value> {
+fn in_page(browser: Option<&Browser>, artifact: &str) -> Result<(Value, Option<f64>)> {
     let browser = browser.context("expected chromium with chromedriver, found none")?;
     super::contenders::dist()?;
     let site = super::contenders::site(None, None);
@@ -191,5 +202,8 @@ fn in_page(browser: Option<&Browser>, artifact: &str) -> Result<Value> {
         .collect();
     let task = json!({ "sizes": sizes, "batch": BATCH, "far": FAR, "milliseconds": TIME.as_millis() as u64 });
     let options = json!({ "artifact": artifact });
-    Ok(browser::measure(browser, &site, "kernels/engine", &options, &task, || ())?.answer)
+    let load = Load::start();
+    let others = || load.as_ref().and_then(Load::others);
+    let visit = browser::measure(browser, &site, "kernels/engine", &options, &task, others)?;
+    Ok((visit.answer, visit.said))
 }

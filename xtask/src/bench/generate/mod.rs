@@ -69,7 +69,8 @@ pub fn run(args: Args) -> Result<()> {
     let workloads: &[_] = if args.short { &[SHORT] } else { &WORKLOADS };
     let contenders = contenders::all(machine.cores, browser.is_some(), workloads, wanted);
     let mut entries: Vec<Entry> = contenders.into_iter().map(Entry::new).collect();
-    let kernels = Kernels::measure(machine.cores, browser.as_ref(), wanted);
+    let patience = Duration::from_secs(args.patience);
+    let kernels = Kernels::measure(machine.cores, browser.as_ref(), patience, wanted);
     ensure!(
         !entries.is_empty() || kernels.section().is_some(),
         "--only {}: expected a part of a name, found in none",
@@ -77,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
     );
     for round in 1..=args.rounds {
         for entry in entries.iter_mut().filter(|entry| entry.problem.is_none()) {
-            machine::wait_for_quiet(Duration::from_secs(args.patience));
+            machine::wait_for_quiet(patience);
             let name = entry.contender.name();
             match entry.contender.measure(browser.as_ref()) {
                 Ok(answer) => {
