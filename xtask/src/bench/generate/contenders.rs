@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use inkling::kernels::Format;
 use serde_json::{Value, json};
 
+use super::busy::BusyCore;
 use super::models;
 use super::shapes::{GPT2, SMOL, Shape, Storage};
 use super::task::{SHORT, Workload, task};
@@ -304,34 +302,6 @@ impl Contender {
 
 pub fn site<'a>(packages: Option<&'a Path>, models: Option<&'a Path>) -> Site<'a> {
     Site { dist: process::root().join("dist"), packages, models, isolated: true, flags: &[], limit: LIMIT }
-}
-
-/// Work that keeps one core busy until it is dropped.
-struct BusyCore {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl BusyCore {
-    fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = stop.clone();
-        let thread = std::thread::spawn(move || {
-            while !seen.load(Ordering::Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for BusyCore {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //!
 //! * [`shapes`], [`vocabulary`], [`mixture`], [`models`]: the models, and how their files are made
 //! * [`task`], [`stories`]: what is to be written
-//! * [`contenders`]: who writes, and one measurement; [`native`] is that of inkling outside the browser
+//! * [`contenders`]: who writes, and one measurement; [`native`] is that of inkling outside the browser, [`busy`] the work
+//!   beside some of them
 //! * [`kernels`], [`sizes`]: the inner loops alone, and what is downloaded
 //! * [`entry`], [`goals`], [`report`]: what came out
+mod busy;
 mod contenders;
 mod entry;
 mod goals;
