@@ -1,6 +1,6 @@
 //! The machine a bench runs on: what it is, and how much of it others use meanwhile. What /proc alone knows is unknown
 //! elsewhere.
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::process::Command;
 use std::thread::{available_parallelism, sleep};
@@ -77,6 +77,20 @@ impl Load {
     }
 }
 
+/// The most memory, in bytes, that a process drawing pages has held, of those this process has started and that are still
+/// there. A page's workers and their memories are in the page's process.
+pub fn renderer_peak() -> Option<f64> {
+    let peak = |pid: &u32| {
+        let folder = format!("/proc/{pid}");
+        let command = fs::read(format!("{folder}/cmdline")).ok()?;
+        String::from_utf8_lossy(&command).contains("--type=renderer").then_some(())?;
+        let kib = line_of(&format!("{folder}/status"), "VmHWM")?;
+        kib.trim_end_matches("kB").trim().parse::<f64>().ok()
+    };
+    let kib = ours()?.keys().filter_map(peak).max_by(f64::total_cmp)?;
+    Some(kib * 1024.0)
+}
+
 /// Waits until others leave the machine alone, but not for ever.
 pub fn wait_for_quiet(patience: Duration) {
     let begin = Instant::now();
@@ -106,6 +120,11 @@ fn all_seconds() -> Option<f64> {
 
 /// Processor time of this process and of all it has started, those that have ended included.
 fn our_seconds() -> Option<f64> {
+    Some(ours()?.values().sum::<f64>() / TICKS)
+}
+
+/// This process and all it has started, with the ticks of each.
+fn ours() -> Option<HashMap<u32, f64>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     let mut times = HashMap::new();
     for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -116,14 +135,13 @@ fn our_seconds() -> Option<f64> {
         children.entry(parent).or_default().push(pid);
         times.insert(pid, time);
     }
-    let (mut total, mut seen, mut left) = (0.0, HashSet::new(), vec![std::process::id()]);
+    let (mut found, mut left) = (HashMap::new(), vec![std::process::id()]);
     while let Some(pid) = left.pop() {
-        if seen.insert(pid) {
-            total += times.get(&pid).unwrap_or(&0.0);
+        if found.insert(pid, times.get(&pid).copied().unwrap_or(0.0)).is_none() {
             left.extend(children.get(&pid).into_iter().flatten());
         }
     }
-    Some(total / TICKS)
+    Some(found)
 }
 
 /// The parent and the ticks of a process, from its /proc/PID/stat. Its name, in brackets, may hold anything.

@@ -1,17 +1,19 @@
 //! `cargo xtask bench`: how quick inkling is here, beside its peers, measured in one run and printed as one table and one
 //! line of JSON. Goals are printed with their results; none is ever an assertion.
 //!
+//! * [`generate`]: how quickly models write, without a subcommand
 //! * [`train`]: tokens per second of a training step
 //!
 //! What the benches stand on:
 //!
 //! * [`machine`]: what machine this is, and what else it is doing
 //! * [`peers`]: what to compare with, found or fetched, and how a process is asked
-//! * [`browser`]: one measurement in a fresh Chromium
-//! * [`table`]: medians, spreads and columns
+//! * [`browser`]: one visit of a fresh Chromium
+//! * [`table`]: medians, spreads, columns and sections
 //!
-//! The pages and scripts that drive the peers are in xtask/bench/.
+//! The pages and scripts that drive the peers are in xtask/bench/, a folder for each bench.
 mod browser;
+mod generate;
 mod machine;
 mod peers;
 mod table;
@@ -20,9 +22,12 @@ mod train;
 use anyhow::Result;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    generate: generate::Args,
 }
 
 #[derive(clap::Subcommand)]
@@ -32,11 +37,20 @@ enum What {
     /// One native measurement of `bench train`, which calls this in a process of its own: a task on the standard input
     #[command(hide = true)]
     TrainNative,
+    /// One native measurement of `bench`
+    #[command(hide = true)]
+    GenerateNative,
+    /// The kernels' part of it
+    #[command(hide = true)]
+    KernelsNative,
 }
 
 pub fn run(args: Args) -> Result<()> {
     match args.what {
-        What::Train(args) => train::run(args),
-        What::TrainNative => train::answer(),
+        None => generate::run(args.generate),
+        Some(What::Train(args)) => train::run(args),
+        Some(What::TrainNative) => train::answer(),
+        Some(What::GenerateNative) => generate::answer(),
+        Some(What::KernelsNative) => generate::answer_kernels(),
     }
 }

@@ -1,5 +1,6 @@
-//! What inkling is compared with: npm packages of fixed versions in a folder of their own outside the project, and the
-//! Python that has PyTorch; and how a process is asked. What is not there is said with the command that would bring it, and the run goes on.
+//! What inkling is compared with: npm packages of fixed versions in a folder of their own outside the project, and what
+//! a Python has; and how a process is asked. What is not there is said with the command that would bring it, and the run
+//! goes on.
 use std::env;
 use std::fs;
 use std::io::Write;
@@ -48,24 +49,26 @@ impl Package {
     }
 }
 
-/// A Python with PyTorch and transformers.
+/// A Python that has some packages.
 pub struct Python {
     pub program: PathBuf,
-    /// Its version and those of the two.
+    /// Its version and those of the packages.
     pub versions: String,
 }
 
 impl Python {
-    /// The one that the variable INKLING_PYTHON names, else python3.
-    pub fn find() -> Result<Self> {
+    /// The one that the variable INKLING_PYTHON names, else python3, if it has these packages (as pip calls them).
+    pub fn with(packages: &[&str]) -> Result<Self> {
         let program = env::var_os("INKLING_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-        let ask = "import platform, torch, transformers as t; \
-                   print(f'Python {platform.python_version()}, torch {torch.__version__}, transformers {t.__version__}')";
-        let versions = process::output(Command::new(&program).args(["-c", ask])).map_err(|error| {
+        let ask = "import sys, platform, importlib.metadata as m; \
+                   print(', '.join(['Python ' + platform.python_version()] + [p + ' ' + m.version(p) for p in sys.argv[1:]]))";
+        let versions = process::output(Command::new(&program).args(["-c", ask]).args(packages)).map_err(|error| {
             anyhow!(
-                "expected a Python with torch and transformers, found {} without ({error:#}); try: \
-                 {0} -m pip install torch transformers, or set INKLING_PYTHON to one that has them",
-                program.display()
+                "expected a Python with {}, found {} without ({error:#}); try: {1} -m pip install {}, or set \
+                 INKLING_PYTHON to one that has them",
+                packages.join(" and "),
+                program.display(),
+                packages.join(" ")
             )
         })?;
         Ok(Self { program, versions: versions.trim().to_string() })

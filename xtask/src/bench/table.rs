@@ -23,6 +23,56 @@ impl Spread {
     }
 }
 
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}", figure(self.median))?;
+        match self.least == self.most {
+            true => Ok(()),
+            false => write!(f, " ({}–{})", figure(self.least), figure(self.most)),
+        }
+    }
+}
+
+/// A part of a report.
+pub struct Section {
+    pub title: String,
+    pub head: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+    pub notes: Vec<String>,
+}
+
+impl Section {
+    pub fn new(title: impl Into<String>, head: &[&str]) -> Self {
+        let head = head.iter().map(|cell| cell.to_string()).collect();
+        Self { title: title.into(), head, rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let lines: Vec<Vec<String>> = std::iter::once(&self.head).chain(&self.rows).cloned().collect();
+        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
+        let table = if self.rows.is_empty() { String::new() } else { columns(&lines) };
+        format!("{}\n{}{notes}", self.title, indented(&table))
+    }
+
+    /// For a page.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let rule = vec!["---".to_string(); self.head.len()];
+        let rows = [&self.head, &rule].into_iter().chain(&self.rows);
+        let table = if self.rows.is_empty() { String::new() } else { rows.map(|row| line(row)).collect() };
+        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
+        format!("## {}\n\n{table}{notes}", self.title)
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
 /// A figure with three digits that count, and commas.
 pub fn figure(value: f64) -> String {
     if value < 100.0 {
@@ -67,6 +117,15 @@ mod tests {
         assert_eq!(of(&[3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
         assert_eq!(of(&[4.0, 1.0]), Some((2.5, 1.0, 4.0)));
         assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn a_section_is_text_and_markdown() {
+        let mut section = Section::new("t", &["a", "b"]);
+        section.rows.push(vec!["x|y".into(), "1".into()]);
+        section.notes.push("n".into());
+        assert_eq!(section.text(), "t\n  a    b\n  x|y  1\nn\n");
+        assert_eq!(section.markdown(), "## t\n\n| a | b |\n| --- | --- |\n| x\\|y | 1 |\n\nn\n");
     }
 
     #[test]

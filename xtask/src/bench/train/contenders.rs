@@ -1,6 +1,7 @@
 //! Who trains: inkling natively and in the page, the npm packages, PyTorch; and one measurement of one of them.
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ pub const NANOGPT: Package = Package { name: "@genai-fi/nanogpt", version: "1.3.
 pub const JAX: Package = Package { name: "@jax-js/jax", version: "0.1.25" };
 /// WebGL by a renderer that runs on the processor.
 const SOFTWARE_WEBGL: &[&str] = &["--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+
+/// No step of any engine takes longer.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Whom a result counts for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,16 +91,18 @@ pub fn all(cores: usize, browser: bool, python: &Result<Python>, wanted: impl Fn
     for &threads in &few {
         add("inkling/native", threads, Side::Native, &|| Ok(Runner::Native));
     }
-    add("inkling/chromium", 1, Side::Page, &|| page("inkling", json!({ "threads": 1 }), None, true, &[]));
+    add("inkling/chromium", 1, Side::Page, &|| page("train/inkling", json!({ "threads": 1 }), None, true, &[]));
     let backend = |backend: &str| json!({ "backend": backend });
-    add("nanogpt/cpu", 1, Side::Npm, &|| page("nanogpt", backend("cpu"), Some(NANOGPT), true, &[]));
+    add("nanogpt/cpu", 1, Side::Npm, &|| page("train/nanogpt", backend("cpu"), Some(NANOGPT), true, &[]));
     // The software renderer, and jax-js where memory can be shared, take all cores there are.
-    add("nanogpt/webgl", cores, Side::Npm, &|| page("nanogpt", backend("webgl"), Some(NANOGPT), true, SOFTWARE_WEBGL));
+    add("nanogpt/webgl", cores, Side::Npm, &|| {
+        page("train/nanogpt", backend("webgl"), Some(NANOGPT), true, SOFTWARE_WEBGL)
+    });
     for (kind, one_hot) in [("jax-js/inside", "inside"), ("jax-js/before", "before")] {
         let options = json!({ "oneHot": one_hot });
-        add(kind, 1, Side::Npm, &|| page("jax", options.clone(), Some(JAX), false, &[]));
+        add(kind, 1, Side::Npm, &|| page("train/jax", options.clone(), Some(JAX), false, &[]));
         if cores > 1 {
-            add(kind, cores, Side::Npm, &|| page("jax", options.clone(), Some(JAX), true, &[]));
+            add(kind, cores, Side::Npm, &|| page("train/jax", options.clone(), Some(JAX), true, &[]));
         }
     }
     for &threads in &few {
@@ -116,20 +122,28 @@ pub fn measure(runner: &Runner, threads: usize, browser: Option<&Browser>, task:
         Runner::Native => (peers::ask(&mut native::command(threads)?, &task.value)?, others()),
         Runner::PyTorch(program) => {
             let mut command = Command::new(program);
-            command.arg(process::root().join("xtask/bench/pytorch.py")).args(["--threads", &threads.to_string()]);
+            command.arg(process::root().join("xtask/bench/train/pytorch.py")).args(["--threads", &threads.to_string()]);
             (peers::ask(&mut command, &task.value)?, others())
         }
         Runner::Page(page) => {
             let browser = browser.context("expected a browser, found none")?;
             let dist = process::root().join("dist");
             ensure!(
-                page.engine != "inkling" || dist.join("inkling.js").is_file(),
+                page.engine != "train/inkling" || dist.join("inkling.js").is_file(),
                 "expected the built site in {}, found none; try: cargo xtask build",
                 dist.display()
             );
-            let site = Site { dist, packages: page.packages.as_deref(), isolated: page.isolated, flags: page.flags };
+            let site = Site {
+                dist,
+                packages: page.packages.as_deref(),
+                models: None,
+                isolated: page.isolated,
+                flags: page.flags,
+                limit: LIMIT,
+            };
             // The processes of the browser are counted as ours only while they are there.
-            browser::measure(browser, &site, page.engine, &page.options, &task.value, others)?
+            let visit = browser::measure(browser, &site, page.engine, &page.options, &task.value, others)?;
+            (visit.answer, visit.said)
         }
     };
     let number =

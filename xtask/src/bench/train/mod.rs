@@ -43,7 +43,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     ensure!(args.seconds > 0.0, "--seconds: expected more than 0, found {}", args.seconds);
     let machine = Machine::read();
-    let (browser, python) = (Browser::find(), Python::find());
+    let (browser, python) = (Browser::find(), Python::with(&["torch", "transformers"]));
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()));
     let in_any = |name: &str| SIZES.iter().any(|size| wanted(&format!("{}/{name}", size.name)));
     let contenders = contenders::all(machine.cores, browser.is_some(), &python, in_any);

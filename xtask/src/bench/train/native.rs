@@ -1,5 +1,5 @@
 //! One measurement of inkling outside the browser, in a process of its own: the number of its threads is fixed when a
-//! process starts. xtask/bench/measure.js measures in the same way.
+//! process starts. xtask/bench/train/measure.js measures in the same way.
 use std::io::Read;
 use std::process::Command;
 use std::time::Instant;

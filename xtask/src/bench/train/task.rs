@@ -41,7 +41,7 @@ pub struct Task {
     pub size: &'static Size,
     pub vocabulary: usize,
     pub tokens_per_step: usize,
-    /// `Task` in xtask/bench/measure.js.
+    /// `Task` in xtask/bench/train/measure.js.
     pub value: Value,
 }
 

@@ -4,7 +4,8 @@
 
 /** @param {Task} task @param {{ threads: number }} options @returns {Promise<Engine>} */
 export async function open({ text, recipe }, { threads }) {
-  const { createTraining } = await import('/dist/inkling.js');
+  const dist = '/dist';
+  const { createTraining } = await import(`${dist}/inkling.js`);
   const training = await createTraining({ threads });
   await training.clean([{ name: 'text.txt', blob: new Blob([text]) }], recipe.corpus);
   await training.trainVocabulary(recipe.vocabulary);

@@ -35,7 +35,7 @@ export async function open(task, { backend }) {
     lossScaling: 1,
   });
   // The package does not export what makes a tensor, but its engine is a global, as in all of TensorFlow.js.
-  const engine = globalThis._tfengine;
+  const engine = /** @type {any} */ (globalThis)._tfengine;
   const shape = [batch, context];
   let taken = 0;
   const step = async () => {

@@ -9,7 +9,8 @@ import { batchOf } from './measure.js';
 
 /** @param {Task} task @param {{ oneHot: 'inside' | 'before' }} options @returns {Promise<Engine>} */
 export async function open(task, { oneHot }) {
-  const jax = await import('/npm/@jax-js/jax/dist/index.js');
+  const packages = '/npm';
+  const jax = await import(`${packages}/@jax-js/jax/dist/index.js`);
   const { numpy: np, nn, random, tree } = jax;
   await jax.init('wasm');
   jax.defaultDevice('wasm');
@@ -62,6 +63,7 @@ export async function open(task, { oneHot }) {
     const [unbias1, unbias2] = np.split(corrections, 2);
     const [all, form] = tree.flatten(params);
     const [gs, ms, vs] = [gradients, first, second].map((part) => tree.leaves(part));
+    /** @type {Record<'params' | 'first' | 'second', any[]>} */
     const next = { params: [], first: [], second: [] };
     all.forEach((p, i) => {
       const g = gs[i].mul(scale.ref);

@@ -1,6 +1,6 @@
 /**
  * One measurement of one engine in the page: untimed steps until it is warm, then timed ones in a row.
- * xtask/bench/pytorch.py and xtask/src/bench/train/native.rs measure in the same way.
+ * pytorch.py and xtask/src/bench/train/native.rs measure in the same way.
  */
 
 /**
@@ -24,8 +24,10 @@
  * @typedef {{ parameters: number, how: string, steps: (count: number) => Promise<number[]> }} Engine
  */
 
-/** @param {Engine} engine @param {Task} task */
-export async function measure(engine, { timing }) {
+/** @param {() => Promise<Engine>} open @param {Task} task */
+export async function measure(open, { timing }) {
+  const engine = await open();
+  /** @type {number[]} */
   const losses = [];
   const began = performance.now();
   // The first steps also make what all others find.

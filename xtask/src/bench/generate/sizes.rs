@@ -1,0 +1,88 @@
+//! What a page has to download before a model can run: the files that the browser did ask for, as they are and as a host
+//! would compress them.
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+/// What compresses in seconds; 11 would take minutes, and win some percent for all alike.
+const BROTLI_QUALITY: u32 = 9;
+/// The most that brotli looks back, as its command line does.
+const BROTLI_WINDOW: u32 = 22;
+
+/// Bytes of some files.
+#[derive(Clone, Copy, Default)]
+pub struct Download {
+    pub files: usize,
+    pub raw: usize,
+    pub gzip: usize,
+    pub brotli: usize,
+}
+
+impl Download {
+    /// Of what was fetched of the site and of packages, the models aside.
+    pub fn of(fetched: &BTreeSet<String>, dist: &Path, packages: Option<&Path>) -> Result<Self> {
+        let mut sum = Self::default();
+        for file in fetched.iter().filter_map(|path| place(path, dist, packages)).filter(|file| file.is_file()) {
+            let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            sum.files += 1;
+            sum.raw += bytes.len();
+            sum.gzip += gzip(&bytes).context("compressing")?;
+            sum.brotli += brotli(&bytes).context("compressing")?;
+        }
+        Ok(sum)
+    }
+
+    pub fn json(self) -> Value {
+        json!({ "files": self.files, "raw": self.raw, "gzip": self.gzip, "brotli": self.brotli })
+    }
+}
+
+/// The file behind a path, if it is part of an engine.
+fn place(path: &str, dist: &Path, packages: Option<&Path>) -> Option<PathBuf> {
+    match (path.strip_prefix("/dist/"), path.strip_prefix("/npm/")) {
+        (Some(path), _) if !path.starts_with("models/") => Some(dist.join(path)),
+        (_, Some(path)) => Some(packages?.join(path)),
+        _ => None,
+    }
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<usize> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?.len())
+}
+
+fn brotli(bytes: &[u8]) -> std::io::Result<usize> {
+    let mut out = Vec::new();
+    let mut encoder = brotli::CompressorWriter::new(&mut out, 1 << 16, BROTLI_QUALITY, BROTLI_WINDOW);
+    encoder.write_all(bytes)?;
+    drop(encoder);
+    Ok(out.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_engines_count() {
+        let (dist, npm) = (Path::new("d"), Path::new("n"));
+        assert_eq!(place("/dist/inkling.js", dist, Some(npm)), Some(PathBuf::from("d/inkling.js")));
+        assert_eq!(place("/npm/a/b.wasm", dist, Some(npm)), Some(PathBuf::from("n/a/b.wasm")));
+        for other in ["/dist/models/stories/model.gguf", "/models/gpt2-q8_0.gguf", "/peer.html"] {
+            assert_eq!(place(other, dist, Some(npm)), None);
+        }
+    }
+
+    #[test]
+    fn both_ways_to_compress_do() {
+        let text = vec![b'a'; 10_000];
+        assert!(gzip(&text).unwrap() < 100 && brotli(&text).unwrap() < 100);
+    }
+}
