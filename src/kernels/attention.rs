@@ -171,7 +171,9 @@ mod tests {
 
     #[test]
     fn attention_is_its_plain_twin() {
-        for (query, key_value, dim, past, n) in [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)] {
+        for (query, key_value, dim, past, n) in
+            [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)]
+        {
             let heads = Heads { query, key_value, dim, scale: 0.7 };
             let q = values(n * query * dim, 1);
             let k = values((past + n) * key_value * dim, 2);
@@ -179,9 +181,8 @@ mod tests {
             let of_head = |x: &[f32], head: usize| -> Vec<f32> {
                 x.chunks(key_value * dim).flat_map(|row| &row[head * dim..(head + 1) * dim]).copied().collect()
             };
-            let held: Vec<_> = (0..key_value)
-                .map(|head| Held { keys: of_head(&k, head), values: of_head(&v, head) })
-                .collect();
+            let held: Vec<_> =
+                (0..key_value).map(|head| Held { keys: of_head(&k, head), values: of_head(&v, head) }).collect();
             let found = attention(heads, &q, &held, past).unwrap();
             let tensor = |x: Vec<f32>, rows: usize| {
                 let width = x.len() / rows;

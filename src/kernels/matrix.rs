@@ -349,9 +349,12 @@ mod tests {
     /// A row's result has the same bits whatever else is in the batch.
     #[test]
     fn the_batch_does_not_change_a_bit() {
-        for (format, rows, cols, n) in
-            [(Format::F32, 11, 37, 6), (Format::Q8_0, 11, 96, 6), (Format::Q8_0, 901, 256, 35), (Format::Q6_K, 5, 256, 9)]
-        {
+        for (format, rows, cols, n) in [
+            (Format::F32, 11, 37, 6),
+            (Format::Q8_0, 11, 96, 6),
+            (Format::Q8_0, 901, 256, 35),
+            (Format::Q6_K, 5, 256, 9),
+        ] {
             let mut bytes = vec![0; rows * format.row_bytes(cols).unwrap()];
             format.quantize(&values(rows * cols, 1), &mut bytes);
             let matrix = Matrix::new("w", format, rows, cols, bytes).unwrap();

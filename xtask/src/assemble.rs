@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::engine::ARTIFACTS;
-use crate::process;
-use crate::tools::{Toolbox, WASM_BINDGEN, WASM_OPT};
+use crate::tools::{Toolbox, WASM_BINDGEN};
+use crate::{compress, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let tools = Toolbox::with(&[WASM_BINDGEN, WASM_OPT])?;
+    let tools = Toolbox::with(&[WASM_BINDGEN])?;
     let target = process::target_dir()?;
     for artifact in ARTIFACTS {
         let built = artifact.build(&tools, &target)?;
@@ -25,7 +25,23 @@ pub fn run(args: Args) -> Result<()> {
         copy(&built, &place, &|name| name != "stamp")?;
     }
     copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
-    clean(&args.staging.join("index.html"))
+    clean(&args.staging.join("index.html"))?;
+    compress_texts(&args.staging)
+}
+
+/// Writes the compressed forms of the page's own files; those of the engines are there already.
+fn compress_texts(folder: &Path) -> Result<()> {
+    const QUALITY: u32 = 9;
+    for entry in fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))? {
+        let path = entry.with_context(|| format!("reading the folder {}", folder.display()))?.path();
+        let ending = path.extension().unwrap_or_default();
+        if path.is_dir() && !path.ends_with("engine") {
+            compress_texts(&path)?;
+        } else if ["html", "css", "js", "json", "txt", "svg"].iter().any(|text| ending == *text) {
+            compress::beside(&path, QUALITY)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes out of the page the lines that are only for Trunk, and that Trunk leaves in.

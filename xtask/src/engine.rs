@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
 use crate::tools::{self, Toolbox};
+use crate::{compress, process};
 
 /// One build of the engine. The page chooses among them by what the browser can do.
 pub struct Artifact {
@@ -16,21 +16,14 @@ pub struct Artifact {
     pub name: &'static str,
     /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
     rustflags: &'static [&'static str],
-    /// Features wasm-opt must allow besides those every artifact has.
-    wasm_opt: &'static [&'static str],
     /// Whether its memory is shared by several threads: then the standard library is compiled with it.
     threads: bool,
 }
 
 /// Every artifact of the site; the first needs least of a browser.
 pub const ARTIFACTS: &[Artifact] = &[
-    Artifact { name: "simd128", rustflags: &[], wasm_opt: &[], threads: false },
-    Artifact {
-        name: "relaxed",
-        rustflags: &["-Ctarget-feature=+relaxed-simd"],
-        wasm_opt: &["--enable-relaxed-simd"],
-        threads: false,
-    },
+    Artifact { name: "simd128", rustflags: &[], threads: false },
+    Artifact { name: "relaxed", rustflags: &["-Ctarget-feature=+relaxed-simd"], threads: false },
     Artifact {
         name: "threads",
         rustflags: &[
@@ -43,22 +36,12 @@ pub const ARTIFACTS: &[Artifact] = &[
             "-Clink-arg=--export=__tls_align",
             "-Clink-arg=--export=__tls_base",
         ],
-        wasm_opt: &["--enable-relaxed-simd", "--enable-threads"],
         threads: true,
     },
 ];
 
-/// What wasm-opt does to every artifact. The features are what rustc turns on for wasm32, and simd.
-const WASM_OPT: &[&str] = &[
-    "-O3",
-    "--enable-simd",
-    "--enable-bulk-memory",
-    "--enable-mutable-globals",
-    "--enable-multivalue",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
+/// The best that brotli can do: an engine is compressed once and downloaded often.
+const BROTLI_QUALITY: u32 = 11;
 
 impl Artifact {
     /// Builds `inkling.js` and `inkling_bg.wasm`; the folder they are in. What comes after cargo is done again only when
@@ -69,12 +52,10 @@ impl Artifact {
         let (script, module) = (folder.join("inkling.js"), folder.join("inkling_bg.wasm"));
         let mut bindgen = tools.command("wasm-bindgen");
         bindgen.args(["--target", "web", "--no-typescript", "--out-name", "inkling", "--out-dir"]);
-        bindgen.arg(&folder).arg(&wasm);
-        let mut optimize = tools.command("wasm-opt");
-        optimize.args(WASM_OPT).args(self.wasm_opt).arg(&module).arg("-o").arg(&module);
+        bindgen.args(["--remove-name-section", "--remove-producers-section"]).arg(&folder).arg(&wasm);
 
         let stamp = folder.join("stamp");
-        let made_from = fingerprint(&wasm, &[&bindgen, &optimize])?;
+        let made_from = fingerprint(&wasm, &bindgen)?;
         let made = fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_from);
         if made && script.is_file() && module.is_file() {
             return Ok(folder);
@@ -83,9 +64,11 @@ impl Artifact {
             fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
         }
         fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
-        println!("Binding and optimizing the engine ({}); a minute or so", self.name);
+        println!("Binding and compressing the engine ({}); half a minute or so", self.name);
         process::run(&mut bindgen)?;
-        process::run(&mut optimize)?;
+        for file in [&script, &module] {
+            compress::beside(file, BROTLI_QUALITY)?;
+        }
         fs::write(&stamp, made_from).with_context(|| format!("writing {}", stamp.display()))?;
         Ok(folder)
     }
@@ -144,14 +127,13 @@ fn wasm_file(messages: &str) -> Option<PathBuf> {
     })
 }
 
-/// What an artifact was made from: the compiled module, and the commands with the tools (their versions are in their
-/// paths or they are the system's own).
-fn fingerprint(wasm: &Path, commands: &[&Command]) -> Result<String> {
+/// What an artifact was made from: the compiled module, and the command with its tool (whose version is in its path, or it
+/// is the system's own).
+fn fingerprint(wasm: &Path, command: &Command) -> Result<String> {
     let bytes = fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
-    let commands = commands.iter().map(|command| process::shown(command)).collect::<Vec<_>>();
-    Ok(format!("{:016x}\n{}\n", hasher.finish(), commands.join("\n")))
+    Ok(format!("{:016x}\n{}\n", hasher.finish(), process::shown(command)))
 }
 
 #[cfg(test)]

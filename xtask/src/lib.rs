@@ -18,6 +18,7 @@ pub mod assemble;
 pub mod bench;
 pub mod browser;
 pub mod build;
+mod compress;
 pub mod engine;
 pub mod model;
 pub mod process;

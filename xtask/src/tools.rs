@@ -41,13 +41,11 @@ pub const WASM_BINDGEN: Tool = Tool {
     version: Version::Locked("wasm-bindgen"),
     registry: Registry::Cargo,
 };
-pub const WASM_OPT: Tool =
-    Tool { program: "wasm-opt", package: "binaryen", version: Version::Fixed("132"), registry: Registry::Npm };
 pub const TSC: Tool =
     Tool { program: "tsc", package: "typescript", version: Version::Fixed("7.0.2"), registry: Registry::Npm };
 
 /// What every build of the site needs.
-pub const FOR_BUILD: [Tool; 3] = [TRUNK, WASM_BINDGEN, WASM_OPT];
+pub const FOR_BUILD: [Tool; 2] = [TRUNK, WASM_BINDGEN];
 
 /// Tools that are present, and a PATH on which they and their like find each other.
 pub struct Toolbox {
@@ -155,7 +153,7 @@ fn npm_install(package: &str, version: &str, home: &Path) -> Command {
 
 fn npm() -> Result<()> {
     if find("npm").is_none() {
-        let needed = "npm, which brings wasm-opt and tsc";
+        let needed = "npm, which brings tsc";
         apt_install(needed, &["nodejs", "npm"])?;
     }
     Ok(())

@@ -32,7 +32,9 @@ mod tests {
             use $set as set;
             let words: [u8; 16] = std::array::from_fn(|i| (i * 37 + 11) as u8);
             let mut out = Vec::new();
-            for weights in set::Shorts::nibbles(&words).into_iter().chain([BYTES, HALVES].map(|b| set::Shorts::widen(&b))) {
+            for weights in
+                set::Shorts::nibbles(&words).into_iter().chain([BYTES, HALVES].map(|b| set::Shorts::widen(&b)))
+            {
                 let sums = set::Ints::all(-7).add_dot(weights, set::Shorts::repeat(&QUAD));
                 let pairs = sums.pairs(set::Ints::all(3)).minus(set::Ints::all(5));
                 out.push(set::Floats::of(sums).to_array());

@@ -39,12 +39,7 @@ pub fn causal_attention(
 ///
 /// # Errors
 /// Those of candle when the shapes do not fit.
-pub fn joined_causal_attention(
-    heads: Heads,
-    qkv: &Tensor,
-    lengths: &[usize],
-    dropout: Option<Mask>,
-) -> Result<Tensor> {
+pub fn joined_causal_attention(heads: Heads, qkv: &Tensor, lengths: &[usize], dropout: Option<Mask>) -> Result<Tensor> {
     let rows = lengths.iter().sum::<usize>();
     if !heads.fit() || qkv.dims() != [rows, heads.joined()] {
         let found = format!("{:?} for {heads:?}, {rows} rows", qkv.shape());
