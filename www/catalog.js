@@ -22,6 +22,7 @@ import { getLanguage } from './i18n.js';
  * @property {number} [parameters]
  * @property {string[]} [defaultFor]  the languages of the page that begin with it
  * @property {string[]} [prompts]  what to begin a text with
+ * @property {Record<string, unknown>} [settings]  generation parameters that suit it, instead of the page's defaults
  * @property {Words} [unknown]  why it may not know a character
  * @property {{ words: Words, links: string[] }} [data]  what it learned from, by whom, under which licence
  */
@@ -38,7 +39,7 @@ export async function readCatalog() {
 }
 
 /** @param {any} model @returns {Entry} */
-function entryOf({ id, path, files, bytes, parameters, languages, default_for, title, description, data, unknown, prompts }) {
+function entryOf({ id, path, files, bytes, parameters, languages, default_for, title, description, data, unknown, prompts, settings }) {
   if (typeof id !== 'string' || typeof path !== 'string') throw new Error(`${CATALOG}: expected id and path, found neither`);
   const url = new URL(path, new URL(CATALOG, document.baseURI)).href;
   const { links = [], ...words } = data ?? {};
@@ -52,6 +53,7 @@ function entryOf({ id, path, files, bytes, parameters, languages, default_for, t
     parameters,
     defaultFor: default_for ?? [],
     prompts: prompts ?? [],
+    settings,
     unknown,
     data: data && { words, links },
   };

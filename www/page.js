@@ -98,7 +98,7 @@ function use(next) {
   picker.keep({ ...next.entry, parameters: next.model.info.parameters });
   save();
   settings.tokenize = async (words) => (await next.model.tokenize(words)).filter(({ start, end }) => end > start).map(({ id }) => id);
-  settings.describe(next.model.parameters);
+  settings.describe(next.model.parameters, next.entry.settings);
   countSoon();
 }
 

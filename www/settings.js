@@ -27,6 +27,7 @@ export class Settings {
   /** Turns a forbidden word into its token ids. @type {(text: string) => Promise<number[]>} */
   tokenize = async () => [];
   /** @type {Parameter[]} */ #parameters = [];
+  /** Defaults of the model that is loaded. @type {Record<string, unknown>} */ #suited = {};
   /** What the person has set, by name; anything else is at its default. @type {Record<string, unknown>} */
   #chosen = plain(recallInTab('settings'));
   /** @type {Map<string, Field>} */ #fields = new Map();
@@ -38,8 +39,13 @@ export class Settings {
     byId('reset').addEventListener('click', () => this.reset());
   }
 
-  /** Shows the parameters of a model that has been loaded. @param {Parameter[]} parameters */
-  describe(parameters) {
+  /**
+   * Shows the parameters of a model that has been loaded.
+   * @param {Parameter[]} parameters
+   * @param {Record<string, unknown>} [suited]  what suits this model rather than the page's own defaults
+   */
+  describe(parameters, suited = {}) {
+    this.#suited = suited;
     // The page always sets the length of what is new, which goes before the total.
     this.#parameters = parameters.filter(({ name }) => name !== 'max_length');
     this.#build();
@@ -100,7 +106,7 @@ export class Settings {
 
   /** @param {Parameter} parameter */
   #defaultOf(parameter) {
-    const value = PAGE_DEFAULTS[parameter.name] ?? parameter.default;
+    const value = this.#suited[parameter.name] ?? PAGE_DEFAULTS[parameter.name] ?? parameter.default;
     const { max } = limits(parameter);
     if (parameter.name !== 'max_new_tokens' || max === null) return within(parameter, value);
     return within(parameter, Math.min(Number(value), Math.floor(max * NEW_SHARE)));
