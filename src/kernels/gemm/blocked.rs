@@ -146,7 +146,7 @@ fn write(sums: &[Quad; QUADS], out: &mut [f32], add: bool) {
     }
 }
 
-/// `b` (`[depth, columns]`) as panels of `WIDTH` columns each, `[depth, WIDTH]`; the last is filled up with zeros.
+/// `b` (`[depth, columns]`) as panels of `W` columns each, `[depth, W]`; the last is filled up with zeros.
 fn pack<const W: usize>(b: View, panels: &mut [f32]) {
     let (depth, (down, across)) = (b.rows, b.strides);
     for (panel, column) in panels.chunks_exact_mut(W * depth).zip((0..).step_by(W)) {
@@ -213,6 +213,8 @@ fn borrow(kept: &'static LocalKey<Cell<Vec<f32>>>, len: usize, work: impl FnOnce
 pub mod tests {
     use super::*;
 
-    /// Every tile there is.
-    pub const TILES: [fn(View, View, &mut [f32], bool, Cores); 3] = [multiply, multiply_by::<6>, multiply_by::<4>];
+    pub type Multiply = fn(View, View, &mut [f32], bool, Cores);
+
+    /// With every tile there is.
+    pub const TILES: [Multiply; 3] = [multiply, multiply_by::<6>, multiply_by::<4>];
 }

@@ -94,12 +94,13 @@ fn crates(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
 
 #[cfg(test)]
 mod tests {
+    use super::blocked::tests::{Multiply, TILES};
     use super::*;
     use crate::kernels::values;
 
     /// The product as it is used here, and as it is in wasm.
-    fn products() -> impl Iterator<Item = fn(View, View, &mut [f32], bool, Cores)> {
-        [multiply as fn(View, View, &mut [f32], bool, Cores)].into_iter().chain(blocked::tests::TILES)
+    fn products() -> impl Iterator<Item = Multiply> {
+        [multiply as Multiply].into_iter().chain(TILES)
     }
 
     fn transposed(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
