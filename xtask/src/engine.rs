@@ -51,8 +51,9 @@ impl Artifact {
         let folder = target.join("engine").join(self.name);
         let (script, module) = (folder.join("inkling.js"), folder.join("inkling_bg.wasm"));
         let mut bindgen = tools.command("wasm-bindgen");
-        bindgen.args(["--target", "web", "--no-typescript", "--out-name", "inkling", "--out-dir"]);
-        bindgen.args(["--remove-name-section", "--remove-producers-section"]).arg(&folder).arg(&wasm);
+        bindgen.args(["--target", "web", "--no-typescript", "--out-name", "inkling"]);
+        bindgen.args(["--remove-name-section", "--remove-producers-section", "--out-dir"]);
+        bindgen.arg(&folder).arg(&wasm);
 
         let stamp = folder.join("stamp");
         let made_from = fingerprint(&wasm, &bindgen)?;
