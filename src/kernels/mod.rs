@@ -7,6 +7,7 @@ pub mod attention;
 pub mod format;
 pub mod gemm;
 pub mod matrix;
+pub mod measure;
 pub mod tracked;
 
 mod activations;

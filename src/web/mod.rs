@@ -2,6 +2,7 @@
 //! JavaScript exists.
 
 mod blob;
+mod measure;
 #[cfg(target_feature = "atomics")]
 mod threads;
 mod train;

@@ -6,8 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use inkling::kernels::{Format, Matrix};
-use inkling::train::Random;
+use inkling::kernels::{Format, measure};
 use serde_json::{Value, json};
 
 use super::native;
@@ -65,32 +64,15 @@ fn read(threads: usize) -> f64 {
 /// GB/s of weights with one row of activations, GFLOP/s with many.
 fn product(format: Format, rows: usize, cols: usize) -> Result<Option<Value>> {
     let Some(row_bytes) = format.row_bytes(cols) else { return Ok(None) };
-    let random = Random::new(7, "kernels");
-    let normal = |len: usize| -> Vec<f32> { (0..len).map(|i| random.normal(i as u64) as f32).collect() };
-    let mut row = vec![0; row_bytes];
-    format.quantize(&normal(cols), &mut row);
-    let bytes = row.repeat(rows);
-    let copies = (FAR / bytes.len()).max(2);
-    let matrices = (0..copies).map(|_| Matrix::new("bench", format, rows, cols, bytes.clone()));
-    let matrices = matrices.collect::<inkling::Result<Vec<_>>>()?;
-    let time = |batch: usize| -> Result<f64> {
-        let x = normal(batch * cols);
-        let mut passes = Vec::new();
-        let began = Instant::now();
-        for matrix in matrices.iter().cycle() {
-            let start = Instant::now();
-            black_box(matrix.matmul(black_box(&x))?);
-            passes.push(start.elapsed().as_secs_f64());
-            if began.elapsed() > TIME && passes.len() > 3 {
-                break;
-            }
-        }
-        Ok(Spread::of(&passes).map_or(f64::NAN, |spread| spread.median))
+    let began = Instant::now();
+    let time = |batch: usize| {
+        let now = || began.elapsed().as_secs_f64();
+        measure::product(format, (rows, cols), batch, FAR, TIME.as_secs_f64(), now)
     };
     let (one, many) = (time(1)?, time(BATCH)?);
     Ok(Some(json!({
         "format": format.name(), "rows": rows, "cols": cols,
-        "GBs": bytes.len() as f64 / one / 1e9,
+        "GBs": (rows * row_bytes) as f64 / one / 1e9,
         "GFLOPs": (2 * rows * cols * BATCH) as f64 / many / 1e9,
     })))
 }
