@@ -1,5 +1,8 @@
 //! Tests of the built page, as a person and as another site's developer meet it. `cargo xtask test page` runs them.
 mod api;
+mod builds;
+#[path = "../common/mod.rs"]
+mod common;
 mod driver;
 mod hosts;
 mod models;
