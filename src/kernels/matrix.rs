@@ -73,7 +73,7 @@ impl Matrix {
             Some(layout) => Some(Kind::Integers(layout)),
             None => dense::takes(format, cols, &bytes).then_some(Kind::Floats(format)),
         };
-        let weights = match kind.filter(|_| cols > 0) {
+        let weights = match kind.filter(|_| rows > 0 && cols > 0) {
             Some(kind) => Weights::grouped(kind, format, rows, cols, bytes, order)?,
             None => Weights::Rows(match order {
                 Some(order) => {

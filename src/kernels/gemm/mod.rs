@@ -69,17 +69,27 @@ pub fn multiply(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
     crates(a, b, out, add, cores);
 }
 
-/// The product by the `gemm` crate; `out` has the values of the product exactly.
+/// The product by the `gemm` crate; `out` has the values of the product exactly. Large ones are shared out by rows: the
+/// crate's own way to use several cores costs more than it gives at the sizes of small models.
 #[cfg(not(target_arch = "wasm32"))]
 fn crates(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
+    /// Parts, and the multiplications below which there is only one.
+    const SHARED: (usize, usize) = (4, 1 << 18);
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    let parallelism = match cores {
-        Cores::One => ::gemm::Parallelism::None,
-        Cores::All => ::gemm::Parallelism::Rayon(0),
-    };
+    if cores == Cores::One || m.saturating_mul(n).saturating_mul(k) < SHARED.1 {
+        return on_one(a, b, out, add);
+    }
+    let rows = m.div_ceil(SHARED.0);
+    super::parallel::for_each(out.chunks_mut(rows * n).zip((0..m).step_by(rows)), |(out, first)| {
+        on_one(a.block(first, rows.min(m - first), 0, k), b, out, add);
+    });
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn on_one(a: View, b: View, out: &mut [f32], add: bool) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
     let (down, across) = (|view: View| view.strides.0 as isize, |view: View| view.strides.1 as isize);
-    // SAFETY: `View::strided` has cut `values` so that the last value of the matrix is the last of the slice, and `out`
-    // has m rows of n values.
+    // SAFETY: a `View` ends with the last value of its matrix, and `out` has m rows of n values.
     unsafe {
         #[rustfmt::skip]
         ::gemm::gemm(
@@ -87,7 +97,7 @@ fn crates(a: View, b: View, out: &mut [f32], add: bool, cores: Cores) {
             out.as_mut_ptr(), 1, n as isize, add,
             a.values.as_ptr(), across(a), down(a),
             b.values.as_ptr(), across(b), down(b),
-            1.0, 1.0, false, false, false, parallelism,
+            1.0, 1.0, false, false, false, ::gemm::Parallelism::None,
         );
     }
 }

@@ -90,8 +90,9 @@ pub fn all(cores: usize, browser: bool, python: &Result<Python>, wanted: impl Fn
     let few = if cores > 1 { vec![1, 2] } else { vec![1] };
     for &threads in &few {
         add("inkling/native", threads, Side::Native, &|| Ok(Runner::Native));
+        let options = json!({ "threads": threads });
+        add("inkling/chromium", threads, Side::Page, &|| page("train/inkling", options.clone(), None, true, &[]));
     }
-    add("inkling/chromium", 1, Side::Page, &|| page("train/inkling", json!({ "threads": 1 }), None, true, &[]));
     let backend = |backend: &str| json!({ "backend": backend });
     add("nanogpt/cpu", 1, Side::Npm, &|| page("train/nanogpt", backend("cpu"), Some(NANOGPT), true, &[]));
     // The software renderer, and jax-js where memory can be shared, take all cores there are.
