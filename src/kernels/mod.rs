@@ -1,7 +1,8 @@
 //! The inner loops: quantization formats, matrix products and attention over the cache. Everything here works on plain
 //! slices. Each output value is summed in one fixed order that depends neither on the number of rows in the batch nor
 //! on the machine, so that a prompt read at once, in slices, or from a reused cache gives the same bits.
-//! Training alone ([`gemm`] and [`tracked`]) uses what is fastest: there the order may depend on shapes and processor.
+//! The matrix products of training alone ([`gemm`]) use what is fastest: there the order may depend on shapes and
+//! processor.
 
 pub mod attention;
 pub mod format;

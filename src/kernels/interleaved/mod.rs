@@ -141,8 +141,9 @@ pub fn multiply(
             }
         }
     }
-    let mut out = try_vec([0f32; ROWS], groups.len() / group_bytes, "activations")?;
-    for i in x.grouped()..x.rows() {
+    let single = x.grouped()..x.rows();
+    let mut out = try_vec([0f32; ROWS], if single.is_empty() { 0 } else { groups.len() / group_bytes }, "activations")?;
+    for i in single {
         layout.multiply(groups, x.row(i), &mut out);
         store(i, 0, &out);
     }
