@@ -63,7 +63,7 @@ impl Engine {
         let mut defaults = GenerationConfig::default();
         defaults.eos_token_id.extend(tokenizer.eos_token_id());
         let name = weights.metadata().get_str("general.name")?.map(str::to_string);
-        let sha256 = weights.sha256()?;
+        let sha256 = weights.sha256();
         Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, name, sha256 })
     }
 
@@ -84,7 +84,7 @@ impl Engine {
         let mut weights = Weights::safetensors(&mut files)?;
         weights.set_progress(progress);
         let decoder = model::load(Some(&fields), &mut weights)?;
-        let sha256 = weights.sha256()?;
+        let sha256 = weights.sha256();
         Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256 })
     }
 

@@ -1,15 +1,24 @@
 //! The set of named files a model is made of: a folder, one `.gguf` file, or what was dropped on the page.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, try_vec};
+use crate::weights::Arriving;
 
-/// Anything that can be read at any place: a file, a `Blob` in the browser, bytes in memory.
-pub trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
+/// Anything that can be read at any place: a file, bytes in memory, or a file of weights that has arrived.
+pub trait ReadSeek: Read + Seek {
+    /// The file as one that has arrived, if it is one: its tensors need not be copied.
+    fn arriving(&mut self) -> Option<&mut Arriving> {
+        None
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl ReadSeek for std::fs::File {}
+impl<T: AsRef<[u8]>> ReadSeek for Cursor<T> {}
 
 /// Named readers. A folder common to all names ("mymodel/config.json", as a browser names the files of a dropped folder)
 /// is not part of the names seen from outside.
@@ -40,7 +49,7 @@ impl Files {
             Some(root) => common_folder(root, folder).to_string(),
         });
         self.with_gguf_magic.retain(|other| *other != name);
-        if matches!(head(&mut reader), Ok(head) if head.starts_with(b"GGUF")) {
+        if matches!(head(&mut *reader), Ok(head) if head.starts_with(b"GGUF")) {
             self.with_gguf_magic.push(name.clone());
         }
         self.readers.insert(name, reader);

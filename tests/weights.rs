@@ -11,7 +11,7 @@ use std::rc::Rc;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use containers::{Gguf, files, fixture, safetensors};
-use inkling::files::Files;
+use inkling::files::{Files, ReadSeek};
 use inkling::kernels::Format;
 use inkling::weights::Weights;
 
@@ -201,6 +201,8 @@ impl Seek for Watched {
         self.0.seek(to)
     }
 }
+
+impl ReadSeek for Watched {}
 
 #[test]
 fn reads_in_pieces_and_tells_progress() {

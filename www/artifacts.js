@@ -3,7 +3,7 @@
  * A further build is one more entry, best first.
  */
 
-/** @import { LoadProgress, Parameter, Sequence, Token, NamedBlob } from './protocol.js' */
+/** @import { LoadProgress, Parameter, Sequence, Token } from './protocol.js' */
 /** @import { CleanReport, Evaluation, Merge, PlanReport, Replay, StateReport, StepReport, VocabularyReport } from './protocol.js' */
 
 /**
@@ -78,7 +78,7 @@ export function chooseArtifact(threads) {
  * @property {(merges: number, text: string) => Replay} replay
  * @property {(model: object, training: object) => PlanReport} plan
  * @property {(model: object, training: object) => PlanReport} build
- * @property {(files: NamedBlob[], training: object) => PlanReport} buildFrom
+ * @property {(model: Loading, training: object) => PlanReport} buildFrom
  * @property {() => StepReport} step
  * @property {() => Evaluation} evaluate
  * @property {(prompt: string, maxNewTokens: number, seed: number) => string} sample
@@ -88,12 +88,20 @@ export function chooseArtifact(threads) {
  */
 
 /**
+ * The files of a model as they arrive. What has been opened from it is gone.
+ * @typedef {object} Loading
+ * @property {(name: string, length: number) => number} file  the number by which it is called
+ * @property {(file: number, bytes: Uint8Array) => void} write
+ */
+
+/**
  * @typedef {object} EngineModule
  * @property {(options: { module_or_path: URL | WebAssembly.Module, memory?: WebAssembly.Memory }) => Promise<{ memory: WebAssembly.Memory }>} default
  * @property {() => void} [serveThread]  of a build with threads: works for the engine and never returns
  * @property {() => number} [threads]
  * @property {{ new (): TrainingEngine, resume: (bytes: Uint8Array) => TrainingEngine }} Training
- * @property {{ open: (files: NamedBlob[], onProgress: (loaded: number, total: number) => void) => Engine }} Engine
+ * @property {{ new (): Loading }} Loading
+ * @property {{ open: (loading: Loading, onProgress: (loaded: number, total: number) => void) => Engine }} Engine
  */
 
 /** @typedef {(progress: LoadProgress) => void} Report */

@@ -1,7 +1,6 @@
 /**
- * From "where the model is" to its files as named Blobs: fetched from a folder or a .gguf address, or sorted out of what
- * a person picked. Runs in the worker. Bytes go from the network into Blobs, which the browser may keep on disk; the
- * JavaScript heap never holds a file.
+ * From "where the model is" to its files: fetched from a folder or a .gguf address, or sorted out of what a person
+ * picked. Runs in the worker. Bytes go into the engine as they arrive; the JavaScript heap never holds a file.
  */
 
 /** @import { NamedBlob, WireSource } from './protocol.js' */
@@ -10,8 +9,10 @@
 /** How often progress is told, in milliseconds: more often than the eye can use is only work. */
 const REPORT_EVERY = 40;
 
-/** Bytes of a download that are handed to the browser at once. */
-const PIECE = 8 << 20;
+/** Bytes of a file that are taken at once. */
+const PIECE = 1 << 20;
+/** The same of a file on a disk, where asking takes longer. */
+const READ = 8 << 20;
 
 const WEIGHTS = 'model.safetensors';
 const GGUF = 'model.gguf';
@@ -27,26 +28,56 @@ export class SourceError extends Error {
   }
 }
 
+/** Bytes of a file that are kept while the engine is still on its way. */
+const EARLY = 16 << 20;
+
 /**
- * @param {WireSource} source
- * @param {Report} report
- * @returns {Promise<NamedBlob[]>}
+ * Takes a file of which the length is known: resolves to what takes its bytes, piece by piece. Those are copied before
+ * it returns.
+ * @typedef {(name: string, length: number) => Promise<(bytes: Uint8Array) => void>} Sink
  */
-export async function collect(source, report) {
-  if (source.kind === 'files') return sortOut(source.files);
-  const download = new Download(source.bytes, report);
+
+/**
+ * Brings all files of a model into `sink`.
+ * @param {WireSource} source
+ * @param {Sink} sink
+ * @param {Report} report
+ */
+export async function deliver(source, sink, report) {
+  if (source.kind === 'files') return read(await sortOut(source.files), sink, report);
+  const download = new Download(source.bytes, sink, report);
   const address = new URL(source.url);
   // An address made from bytes has no folder and no name: it can only be the one file.
-  if (['blob:', 'data:'].includes(address.protocol)) return [await download.required(address, GGUF)];
+  if (['blob:', 'data:'].includes(address.protocol)) return download.required(address, GGUF);
   if (address.pathname.toLowerCase().endsWith('.gguf')) {
     const name = decodeName(address.pathname.slice(address.pathname.lastIndexOf('/') + 1));
-    return [await download.required(address, name)];
+    return download.required(address, name);
   }
   if (!address.pathname.endsWith('/')) address.pathname += '/';
   if (source.files) {
-    return Promise.all(source.files.map((name) => download.required(new URL(name, address), name)));
+    await Promise.all(source.files.map((name) => download.required(new URL(name, address), name)));
+  } else {
+    await probe(address, download);
   }
-  return probe(address, download);
+}
+
+/** Reads the files a person picked. @param {NamedBlob[]} files @param {Sink} sink @param {Report} report */
+async function read(files, sink, report) {
+  const totalBytes = files.reduce((sum, { blob }) => sum + blob.size, 0);
+  let loadedBytes = 0;
+  for (const { name, blob } of files) {
+    const write = await sink(name, blob.size);
+    await pour(blob, (piece) => {
+      write(piece);
+      loadedBytes += piece.byteLength;
+      report({ phase: 'open', loadedBytes, totalBytes });
+    });
+  }
+}
+
+/** @param {Blob} blob @param {(bytes: Uint8Array) => void} write */
+async function pour(blob, write) {
+  for (let at = 0; at < blob.size; at += READ) write(new Uint8Array(await blob.slice(at, at + READ).arrayBuffer()));
 }
 
 /**
@@ -56,48 +87,42 @@ export async function collect(source, report) {
  */
 async function probe(folder, download) {
   const at = (/** @type {string} */ name) => new URL(name, folder);
-  const config = await download.optional(at('config.json'), 'config.json');
-  if (!config) {
-    const gguf = await download.optional(at(GGUF), GGUF);
-    if (gguf) return [gguf];
+  if (!(await download.optional(at('config.json'), 'config.json'))) {
+    if (await download.optional(at(GGUF), GGUF)) return;
     throw new SourceError('missing_file', `${folder.href}: expected config.json or ${GGUF}, found neither`);
   }
 
   const weights = async () => {
-    const whole = await download.optional(at(WEIGHTS), WEIGHTS);
-    if (whole) return [whole];
-    const index = await download.optional(at(WEIGHTS_INDEX), WEIGHTS_INDEX);
-    if (!index) {
+    if (await download.optional(at(WEIGHTS), WEIGHTS)) return;
+    const index = await download.text(at(WEIGHTS_INDEX), WEIGHTS_INDEX);
+    if (index === null) {
       throw new SourceError('missing_file', `${folder.href}: expected ${WEIGHTS} or ${WEIGHTS_INDEX}, found neither`);
     }
-    const { shards, bytes } = await readIndex(index.blob);
+    const { shards, bytes } = readIndex(index);
     download.expect(bytes);
-    return [index, ...(await Promise.all(shards.map((name) => download.required(at(name), name))))];
+    await Promise.all(shards.map((name) => download.required(at(name), name)));
   };
 
   const tokenizer = async () => {
-    const whole = await download.optional(at('tokenizer.json'), 'tokenizer.json');
-    if (whole) return [whole];
+    if (await download.optional(at('tokenizer.json'), 'tokenizer.json')) return;
     const parts = await Promise.all(['vocab.json', 'merges.txt'].map((name) => download.optional(at(name), name)));
-    if (parts.includes(null)) {
+    if (parts.includes(false)) {
       throw new SourceError(
         'missing_file',
         `${folder.href}: expected tokenizer.json, or vocab.json and merges.txt, found neither`,
       );
     }
-    return parts;
   };
 
   const extras = () => Promise.all(OPTIONAL.map((name) => download.optional(at(name), name)));
-  const found = (await Promise.all([weights(), tokenizer(), extras()])).flat();
-  return [config, ...found.filter((file) => file !== null)];
+  await Promise.all([weights(), tokenizer(), extras()]);
 }
 
-/** The shards an index names. @param {Blob} blob @returns {Promise<{ shards: string[], bytes: number }>} */
-async function readIndex(blob) {
+/** The shards an index names. @param {string} text @returns {{ shards: string[], bytes: number }} */
+function readIndex(text) {
   let index;
   try {
-    index = JSON.parse(await blob.text());
+    index = JSON.parse(text);
   } catch (error) {
     throw new SourceError('bad_file', `${WEIGHTS_INDEX}: expected JSON, found ${String(error)}`);
   }
@@ -113,8 +138,9 @@ async function readIndex(blob) {
 
 /** The downloads of one load, and their common progress. */
 class Download {
-  /** @param {number | null} bytes  the total when it is known beforehand @param {Report} report */
-  constructor(bytes, report) {
+  /** @param {number | null} bytes  the total when it is known beforehand @param {Sink} sink @param {Report} report */
+  constructor(bytes, sink, report) {
+    this.sink = sink;
     this.loaded = 0;
     this.announced = 0;
     this.expected = bytes ?? 0;
@@ -140,24 +166,39 @@ class Download {
     this.report({ phase: 'download', loadedBytes: this.loaded, totalBytes: known ? total : null });
   }
 
-  /** @param {URL} url @param {string} name @returns {Promise<NamedBlob>} */
+  /** @param {URL} url @param {string} name */
   async required(url, name) {
-    const answer = await this.fetch(url, name);
-    if (answer instanceof SourceError) throw answer;
-    return answer;
+    const absent = await this.fetch(url, name, this.sink);
+    if (absent) throw absent;
   }
 
-  /** A file that may be absent: absent is a 4xx answer, or a host that answers a missing file with an HTML page. @param {URL} url @param {string} name @returns {Promise<NamedBlob | null>} */
+  /**
+   * Whether there is such a file: absent is a 4xx answer, or a host that answers a missing file with an HTML page.
+   * @param {URL} url @param {string} name
+   */
   async optional(url, name) {
-    const answer = await this.fetch(url, name);
-    return answer instanceof SourceError ? null : answer;
+    return !(await this.fetch(url, name, this.sink));
+  }
+
+  /** The text of a file that may be absent, and goes to the engine too. @param {URL} url @param {string} name */
+  async text(url, name) {
+    const decoder = new TextDecoder();
+    let text = '';
+    const absent = await this.fetch(url, name, async (name, length) => {
+      const write = await this.sink(name, length);
+      return (bytes) => {
+        text += decoder.decode(bytes, { stream: true });
+        write(bytes);
+      };
+    });
+    return absent ? null : text;
   }
 
   /**
    * Returns (rather than throws) the errors that mean "no such file here".
-   * @param {URL} url @param {string} name @returns {Promise<NamedBlob | SourceError>}
+   * @param {URL} url @param {string} name @param {Sink} sink @returns {Promise<SourceError | null>}
    */
-  async fetch(url, name) {
+  async fetch(url, name, sink) {
     let response;
     try {
       response = await fetch(url);
@@ -176,49 +217,122 @@ class Download {
 
     // A compressed answer announces its compressed length, which says nothing about the bytes that arrive here.
     const length = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length'));
+    const weights = /\.(safetensors|gguf)$/i.test(name);
     if (length > 0) {
       this.announced += length;
-      if (/\.(safetensors|gguf)$/i.test(name)) this.weighed = true;
+      this.weighed ||= weights;
     }
+    // Across origins the encoding is hidden, but nobody compresses weights.
+    const known = length > 0 && (weights || response.type !== 'cors');
     let received = 0;
-    /** @type {Blob[]} */
+    /** Takes the bytes. @type {Inlet | null} */
+    let inlet = null;
+    /** What has arrived of a file whose length is not known. @type {Blob[]} */
     const pieces = [];
-    /** What has arrived and is no piece yet. @type {Uint8Array<ArrayBuffer>[]} */
-    let waiting = [];
-    let held = 0;
-    // The browser takes over the bytes of a piece: little of the file is in JavaScript's memory at any time.
-    const hand = () => {
-      pieces.push(new Blob(waiting));
-      waiting = [];
-      held = 0;
-    };
-    let ended = false;
-    try {
-      for (const reader = response.body.getReader(); ; ) {
-        const { done, value } = await reader.read();
-        if (done) break;
-        if (received === 0 && looksLikeHtml(value)) {
-          await reader.cancel();
+    for await (const bytes of piecesOf(response.body)) {
+      if (bytes === null) {
+        const expected = length > 0 ? `${length} bytes` : 'the whole file';
+        throw new SourceError('bad_file', `${name}: expected ${expected}, found the end of the answer after ${received} bytes`);
+      }
+      if (received === 0) {
+        if (looksLikeHtml(bytes)) {
           return new SourceError('bad_file', `${name}: expected a model file at ${url.href}, found an HTML page`);
         }
-        received += value.byteLength;
-        this.count(value.byteLength);
-        waiting.push(value);
-        held += value.byteLength;
-        if (held >= PIECE) hand();
+        if (known) inlet = new Inlet(sink(name, length));
       }
-      hand();
-      ended = true;
-    } catch {
-      // What went wrong is told below, from what had arrived by then.
+      received += bytes.byteLength;
+      this.count(bytes.byteLength);
+      if (inlet) await inlet.write(bytes);
+      else pieces.push(new Blob([bytes]));
     }
-    // Across origins the encoding is hidden, so only too few bytes are a sure sign.
-    if (!ended || received < length) {
-      const expected = length > 0 ? `${length} bytes` : 'the whole file';
-      throw new SourceError('bad_file', `${name}: expected ${expected}, found the end of the answer after ${received} bytes`);
+    await inlet?.ready;
+    if (received < length) {
+      throw new SourceError('bad_file', `${name}: expected ${length} bytes, found the end of the answer after ${received} bytes`);
     }
-    return { name, blob: new Blob(pieces) };
+    if (!inlet) {
+      const whole = new Blob(pieces);
+      await pour(whole, await sink(name, whole.size));
+    }
+    return null;
   }
+}
+
+/** A place for bytes that is not ready yet: some can wait before it. */
+class Inlet {
+  /** What waits. @type {Uint8Array[]} */ #early = [];
+  #held = 0;
+  /** @type {((bytes: Uint8Array) => void) | null} */ #write = null;
+
+  /** @param {ReturnType<Sink>} place */
+  constructor(place) {
+    this.ready = place.then((write) => {
+      this.#early.forEach(write);
+      this.#early = [];
+      this.#write = write;
+    });
+    // Whoever writes next is told.
+    this.ready.catch(() => {});
+  }
+
+  /** @param {Uint8Array} bytes  to be used again when this is done */
+  async write(bytes) {
+    if (!this.#write && this.#held < EARLY) {
+      this.#early.push(bytes.slice());
+      this.#held += bytes.byteLength;
+      return;
+    }
+    await this.ready;
+    this.#write?.(bytes);
+  }
+}
+
+/**
+ * The bytes of an answer as they come, to be used at once: the next piece may lie in the same memory. The last one is
+ * null when the connection broke.
+ * @param {ReadableStream<Uint8Array<ArrayBuffer>>} body
+ * @returns {AsyncGenerator<Uint8Array<ArrayBuffer> | null, void>}
+ */
+async function* piecesOf(body) {
+  // One piece of memory for all that comes leaves nothing to be collected; some browsers cannot do that.
+  const { reader, next } = into(body) ?? plain(body);
+  try {
+    for (;;) {
+      let piece;
+      try {
+        piece = await next();
+      } catch {
+        yield null;
+        return;
+      }
+      if (piece.done || !piece.value) return;
+      yield piece.value;
+    }
+  } finally {
+    // Whoever stops in between wants no more of it.
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** @param {ReadableStream<Uint8Array<ArrayBuffer>>} body */
+function into(body) {
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    let memory = new ArrayBuffer(PIECE);
+    const next = async () => {
+      const piece = await reader.read(new Uint8Array(memory));
+      if (piece.value) memory = piece.value.buffer;
+      return piece;
+    };
+    return { reader, next };
+  } catch {
+    return null;
+  }
+}
+
+/** @param {ReadableStream<Uint8Array<ArrayBuffer>>} body */
+function plain(body) {
+  const reader = body.getReader();
+  return { reader, next: () => reader.read() };
 }
 
 /** @param {Uint8Array} chunk */

@@ -4,16 +4,17 @@
  */
 
 import { fromGb18030 } from './encoding.js';
-import { collect } from './sources.js';
 import { turn } from './turn.js';
 
-/** @import { EngineModule, TrainingEngine } from './artifacts.js' */
-/** @import { RunEnd, StepReport, TextFile, TrainingEvent, TrainingRequest, TrainingResult } from './protocol.js' */
+/** @import { EngineModule, Loading, TrainingEngine } from './artifacts.js' */
+/** @import { RunEnd, StepReport, TextFile, TrainingEvent, TrainingRequest, TrainingResult, WireSource } from './protocol.js' */
 
 /**
- * What the worker lends: how to tell of an event, whether a request is to stop, and how much memory is in use.
+ * What the worker lends: how to tell of an event, whether a request is to stop, how much memory is in use, and the files
+ * of a model.
  * @typedef {{ post: (request: number, event: TrainingEvent, transfer?: Transferable[]) => void,
- *             stopped: (request: number) => boolean, memoryBytes: () => number }} Host
+ *             stopped: (request: number) => boolean, memoryBytes: () => number,
+ *             take: (source: WireSource) => Promise<Loading> }} Host
  */
 
 /** Steps are told so often, in milliseconds: more often than the eye can use is only work. */
@@ -89,7 +90,7 @@ export class Trainer {
 
   /** @param {Extract<TrainingRequest, { type: 'build-from' }>} message */
   async #buildFrom({ source, training }) {
-    return this.engine.buildFrom(await collect(source, () => {}), training);
+    return this.engine.buildFrom(await this.host.take(source), training);
   }
 
   /** The middle one of the times of some steps, in milliseconds. @param {number} steps */

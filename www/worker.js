@@ -4,13 +4,13 @@
  */
 
 import { ARTIFACTS } from './artifacts.js';
-import { collect } from './sources.js';
+import { deliver } from './sources.js';
 import { startThreads } from './threads.js';
 import { turn } from './turn.js';
 
-/** @import { FromWorker, ToWorker, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
+/** @import { FromWorker, LoadProgress, ToWorker, WireSource, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
 /** @import { Trainer } from './worker-training.js' */
-/** @import { Engine, EngineEvent, EngineModule } from './artifacts.js' */
+/** @import { Engine, EngineEvent, EngineModule, Report } from './artifacts.js' */
 
 /** @type {Engine | null} */
 let engine = null;
@@ -62,53 +62,66 @@ async function answer(message) {
 
 /** @param {Extract<ToWorker, { type: 'open' }>} message @returns {Promise<OpenResult>} */
 async function open({ request, source, artifact, threads: wanted }) {
+  const report = (/** @type {LoadProgress} */ progress) => post({ type: 'progress', request, progress });
+  const starting = start(artifact, wanted);
   // The engine and the model's bytes travel together.
-  const [{ module, threads }, files] = await Promise.all([
-    start(artifact, wanted),
-    collect(source, (progress) => post({ type: 'progress', request, progress })),
+  const [{ module, threads }, loading] = await Promise.all([
+    starting,
+    take(starting.then(({ module }) => module), source, report),
   ]);
-  engine = module.Engine.open(files, (loadedBytes, totalBytes) =>
-    post({ type: 'progress', request, progress: { phase: 'open', loadedBytes, totalBytes } }),
-  );
-  const info = /** @type {any} */ ({ ...engine.info(), artifact, threads, memoryBytes: memoryBytes() });
+  engine = module.Engine.open(loading, (loadedBytes, totalBytes) => {
+    // Of files that were picked, the whole way has been told.
+    if (source.kind === 'url') report({ phase: 'open', loadedBytes, totalBytes });
+  });
+  const info = /** @type {any} */ ({ ...engine.info(), artifact, threads: await threads, memoryBytes: memoryBytes() });
   return { info, parameters: engine.parameters() };
+}
+
+/** The files of a model, in the engine's memory. @param {Promise<EngineModule>} module @param {WireSource} source @param {Report} report */
+async function take(module, source, report) {
+  const loading = module.then(({ Loading }) => new Loading());
+  const sink = async (/** @type {string} */ name, /** @type {number} */ length) => {
+    const files = await loading;
+    const file = files.file(name, length);
+    return (/** @type {Uint8Array} */ bytes) => files.write(file, bytes);
+  };
+  await deliver(source, sink, report);
+  return loading;
 }
 
 /** @param {Extract<ToWorker, { type: 'training' }>} message @returns {Promise<TrainingOpened>} */
 async function openTraining({ artifact, threads: wanted, checkpoint }) {
-  const [{ module, threads }, { Trainer }] = await Promise.all([
+  const [{ module, threads: started }, { Trainer }] = await Promise.all([
     start(artifact, wanted),
     import('./worker-training.js'),
   ]);
+  const threads = await started;
   trainer = await Trainer.open(module.Training, checkpoint, {
     post: (request, event, transfer) => post({ type: 'event', request, event }, transfer),
     stopped: (request) => stopping.has(request),
     memoryBytes,
+    take: (source) => take(Promise.resolve(module), source, () => {}),
   });
   return { artifact, threads, memoryBytes: memoryBytes(), state: checkpoint ? trainer.engine.state() : null };
 }
 
 /**
- * Fetches the engine and starts its threads; how many there are.
+ * Fetches the engine and has its threads start; how many there are is known later.
  * @param {string} artifact
  * @param {number} wanted
- * @returns {Promise<{ module: EngineModule, threads: number }>}
+ * @returns {Promise<{ module: EngineModule, threads: number | Promise<number> }>}
  */
 async function start(artifact, wanted) {
   const build = ARTIFACTS.find(({ name }) => name === artifact);
   if (!build) throw Object.assign(new Error(`expected a known build of the engine, found ${artifact}`), { code: 'engine' });
   try {
     const [script, binary] = [build.script, build.binary].map((path) => new URL(path, import.meta.url));
-    /** @type {EngineModule} */
-    const module = await import(script.href);
-    if (!build.threads) {
-      memory = (await module.default({ module_or_path: binary })).memory;
-      return { module, threads: 1 };
-    }
-    const compiled = await compile(binary);
+    /** @type {[EngineModule, WebAssembly.Module]} */
+    const [module, compiled] = await Promise.all([import(script.href), compile(binary)]);
     memory = (await module.default({ module_or_path: compiled })).memory;
+    if (!build.threads) return { module, threads: 1 };
     const started = { script: script.href, module: compiled, memory };
-    return { module, threads: 1 + (await startThreads(wanted - 1, started)) };
+    return { module, threads: startThreads(wanted - 1, started).then((count) => count + 1) };
   } catch (error) {
     if (error instanceof RangeError) throw error;
     // The browser could run it but does not accept it, or it is not there.
@@ -118,7 +131,7 @@ async function start(artifact, wanted) {
   }
 }
 
-/** A module that several workers can be given. @param {URL} binary @returns {Promise<WebAssembly.Module>} */
+/** @param {URL} binary @returns {Promise<WebAssembly.Module>} */
 async function compile(binary) {
   const answer = await fetch(binary);
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);

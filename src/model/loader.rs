@@ -186,7 +186,7 @@ impl<'a> Loader<'a> {
             Source::File { weights, .. } => {
                 let info = weights.expect(name)?;
                 check_shape(name, shape, &info.shape)?;
-                (info.format, weights.read(name)?)
+                (info.format, weights.take(name)?)
             }
             Source::Initial(initial) => (Format::F32, bytemuck::cast_slice(&initial.values(name, shape)?).to_vec()),
             Source::Shared(_) | Source::Outline(_) => {

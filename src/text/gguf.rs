@@ -10,9 +10,8 @@ use super::{Model, Slot, Tokenizer, bad, unsupported};
 use crate::Result;
 use crate::files::Files;
 use crate::weights::{GgufWriter, Metadata, Value, Weights};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use tokenizers::AddedToken;
+use tokenizers::models::bpe::Vocab;
 
 /// What llama.cpp's `tokenizer.ggml.token_type` numbers mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +121,7 @@ pub(super) fn kinds(metadata: &Metadata, tokens: usize, special: [Option<u32>; 3
 }
 
 fn byte_level(metadata: &Metadata, tokens: &[String], kinds: &[Kind], pre: Option<&str>) -> Result<Pipeline> {
-    let mut vocab = HashMap::with_capacity(tokens.len());
+    let mut vocab = Vocab::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         // Padding of a vocabulary may be empty strings; such a token must not be found in any text.
         let name = if token.is_empty() { format!("[EMPTY_{id}]") } else { token.clone() };
@@ -134,16 +133,8 @@ fn byte_level(metadata: &Metadata, tokens: &[String], kinds: &[Kind], pre: Optio
     let merges = merges.ok_or_else(|| bad("tokenizer.ggml.merges", "none"))?;
     let merges = vocabulary::merges_from_lines(merges.iter().map(String::as_str))?;
     // llama.cpp takes merges that lead to tokens by way of symbols that are none, and drops what is left of such.
-    let mut next = tokens.len() as u32;
-    for (left, right) in &merges {
-        for symbol in [left.clone(), right.clone(), format!("{left}{right}")] {
-            if let Entry::Vacant(slot) = vocab.entry(symbol) {
-                slot.insert(next);
-                next = next.saturating_add(1);
-            }
-        }
-    }
-    let options = BpeOptions { ignore_merges: pre.is_some_and(is_llama3), ..BpeOptions::default() };
+    let options =
+        BpeOptions { ignore_merges: pre.is_some_and(is_llama3), add_missing: true, ..BpeOptions::default() };
     let model = vocabulary::bpe(vocab, merges, options)?;
     let added = tokens.iter().zip(kinds).filter_map(|(token, kind)| match kind {
         Kind::Control | Kind::Unknown => Some(AddedToken::from(token.clone(), true)),

@@ -2,6 +2,7 @@
 
 use super::normalize::{Checked, Normalizer};
 use super::split::PreTokenizer;
+use super::vocabulary::Core;
 use super::{Piece, bad};
 use crate::Result;
 use tokenizers::{AddedToken, AddedVocabulary, Encoding, Model as _, ModelWrapper, OffsetType, PreTokenizedString};
@@ -15,6 +16,8 @@ pub(super) struct Pipeline {
     /// As `added`, blind to special tokens.
     plain: AddedVocabulary,
     size: usize,
+    /// Of the model's own vocabulary.
+    largest_of_model: Option<u32>,
     largest_id: Option<u32>,
     /// Ids from here on are not those of tokens.
     limit: u32,
@@ -24,7 +27,7 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn new(
-        model: ModelWrapper,
+        Core { model, largest_id }: Core,
         normalizer: Option<Normalizer>,
         pre_tokenizer: Option<PreTokenizer>,
         tokens: Vec<AddedToken>,
@@ -38,7 +41,8 @@ impl Pipeline {
             plain: added.clone(),
             added,
             size: 0,
-            largest_id: None,
+            largest_of_model: largest_id,
+            largest_id,
             limit: u32::MAX,
             unknown: None,
         };
@@ -66,11 +70,11 @@ impl Pipeline {
         added.map_err(|e| bad("usable added tokens", &e.to_string()))?;
         self.plain = self.added.clone();
         self.plain.set_encode_special_tokens(true);
-        let vocab = self.model.get_vocab();
+        let known = |token: &String| self.model.token_to_id(token).is_some();
         let extra: Vec<u32> =
-            self.added.get_vocab().iter().filter(|(t, _)| !vocab.contains_key(*t)).map(|(_, id)| *id).collect();
-        self.size = vocab.len() + extra.len();
-        self.largest_id = vocab.into_values().chain(extra).max();
+            self.added.get_vocab().iter().filter(|(token, _)| !known(token)).map(|(_, id)| *id).collect();
+        self.size = self.model.get_vocab_size() + extra.len();
+        self.largest_id = self.largest_of_model.into_iter().chain(extra).max();
         Ok(())
     }
 

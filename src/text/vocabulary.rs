@@ -4,9 +4,8 @@
 use super::{bad, unsupported};
 use crate::Result;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-use tokenizers::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::{Model as _, ModelWrapper};
 
 /// No tokenizer has ids near this; above it, counting on could overflow.
 const LARGEST_ID: u64 = i32::MAX as u64;
@@ -20,31 +19,57 @@ pub(super) struct BpeOptions {
     pub fuse_unk: bool,
     pub byte_fallback: bool,
     pub ignore_merges: bool,
+    /// Symbols of merges that are no tokens get ids above those of the tokens.
+    pub add_missing: bool,
+}
+
+/// The model of a tokenizer, and the largest id it gives.
+pub(super) struct Core {
+    pub model: ModelWrapper,
+    pub largest_id: Option<u32>,
 }
 
 /// A byte-pair model, if every merge is of tokens and to a token.
-pub(super) fn bpe(tokens: HashMap<String, u32>, merges: Merges, options: BpeOptions) -> Result<ModelWrapper> {
-    let mut ids = HashSet::with_capacity(tokens.len());
-    if let Some((token, id)) = tokens.iter().find(|(_, id)| !ids.insert(**id)) {
-        return Err(bad("every id once in the vocabulary", &format!("id {id} again, as {token:?}")));
+pub(super) fn bpe(mut tokens: Vocab, merges: Merges, options: BpeOptions) -> Result<Core> {
+    let mut ids: Vec<u32> = tokens.values().copied().collect();
+    ids.sort_unstable();
+    let twice = ids.windows(2).find_map(|pair| if let [a, b] = pair { (a == b).then_some(*a) } else { None });
+    if let Some(id) = twice {
+        let names = tokens.iter().filter(|(_, other)| **other == id).map(|(token, _)| token);
+        let names: Vec<_> = names.collect();
+        return Err(bad("every id once in the vocabulary", &format!("id {id} for {names:?}")));
     }
+    let largest_id = ids.last().copied();
+    let mut next = largest_id.map_or(0, |id| id.saturating_add(1));
     let prefix = options.continuing_subword_prefix.as_deref().unwrap_or_default().len();
+    let mut merged = String::new();
     for (rank, (left, right)) in merges.iter().enumerate() {
-        let merged = right.get(prefix..).map(|rest| format!("{left}{rest}"));
-        let missing = [Some(left), Some(right), merged.as_ref()]
-            .into_iter()
-            .find(|token| token.is_none_or(|token| !tokens.contains_key(token)));
-        if let Some(token) = missing {
-            let token = token.map_or(right, |t| t);
-            return Err(bad(
-                &format!("a merge of known tokens to a known token, as merge {rank} ({left:?} + {right:?})"),
-                &format!("{token:?}, which is not in the vocabulary"),
-            ));
+        merged.clear();
+        merged.push_str(left);
+        let whole = right.get(prefix..).map(|rest| {
+            merged.push_str(rest);
+            merged.as_str()
+        });
+        for token in [Some(left.as_str()), Some(right.as_str()), whole] {
+            if token.is_some_and(|token| tokens.contains_key(token)) {
+                continue;
+            }
+            match token {
+                Some(token) if options.add_missing => {
+                    tokens.insert(token.to_string(), next);
+                    next = next.saturating_add(1);
+                }
+                token => {
+                    return Err(bad(
+                        &format!("a merge of known tokens to a known token, as merge {rank} ({left:?} + {right:?})"),
+                        &format!("{:?}, which is not in the vocabulary", token.unwrap_or(right)),
+                    ));
+                }
+            }
         }
     }
-    let vocab: Vocab = tokens.into_iter().collect();
     let mut builder = BPE::builder()
-        .vocab_and_merges(vocab, merges)
+        .vocab_and_merges(tokens, merges)
         .fuse_unk(options.fuse_unk)
         .byte_fallback(options.byte_fallback)
         .ignore_merges(options.ignore_merges);
@@ -58,11 +83,11 @@ pub(super) fn bpe(tokens: HashMap<String, u32>, merges: Merges, options: BpeOpti
         builder = builder.end_of_word_suffix(suffix);
     }
     let model = builder.build().map_err(|e| bad("a byte-pair model", &e.to_string()))?;
-    Ok(ModelWrapper::BPE(model))
+    Ok(Core { model: ModelWrapper::BPE(model), largest_id })
 }
 
 /// From the `model` part of a `tokenizer.json`.
-pub(super) fn from_json(model: &Value) -> Result<ModelWrapper> {
+pub(super) fn from_json(model: &Value) -> Result<Core> {
     let kind = model.get("type").and_then(Value::as_str);
     match kind {
         Some("BPE") => bpe_from_json(model),
@@ -71,13 +96,16 @@ pub(super) fn from_json(model: &Value) -> Result<ModelWrapper> {
             if kind == Some("WordLevel") {
                 vocab_from_json(model.get("vocab"))?;
             }
-            serde_json::from_value(model.clone()).map_err(|e| bad("a usable model", &e.to_string()))
+            let model: ModelWrapper =
+                serde_json::from_value(model.clone()).map_err(|e| bad("a usable model", &e.to_string()))?;
+            let largest_id = model.get_vocab().into_values().max();
+            Ok(Core { model, largest_id })
         }
         other => Err(unsupported("the tokenizer's model", "BPE, Unigram or WordLevel", other.unwrap_or("no type"))),
     }
 }
 
-fn bpe_from_json(model: &Value) -> Result<ModelWrapper> {
+fn bpe_from_json(model: &Value) -> Result<Core> {
     if let Some(dropout) = model.get("dropout").and_then(Value::as_f64).filter(|d| *d != 0.0) {
         return Err(unsupported("dropout in the tokenizer", "none", &dropout.to_string()));
     }
@@ -90,6 +118,7 @@ fn bpe_from_json(model: &Value) -> Result<ModelWrapper> {
         fuse_unk: flag("fuse_unk"),
         byte_fallback: flag("byte_fallback"),
         ignore_merges: flag("ignore_merges"),
+        add_missing: false,
     };
     let merges = model.get("merges").and_then(Value::as_array);
     let merges = merges.ok_or_else(|| bad("a list of merges", "none"))?;
@@ -128,7 +157,7 @@ pub(super) fn merges_from_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Res
 }
 
 /// A JSON object of token to id, such as `vocab.json`.
-pub(super) fn vocab_from_json(vocab: Option<&Value>) -> Result<HashMap<String, u32>> {
+pub(super) fn vocab_from_json(vocab: Option<&Value>) -> Result<Vocab> {
     let vocab = vocab.and_then(Value::as_object).ok_or_else(|| bad("an object of tokens and ids", "none"))?;
     let pair = |(token, id): (&String, &Value)| match id.as_u64().filter(|id| *id <= LARGEST_ID) {
         Some(id) => Ok((token.clone(), id as u32)),

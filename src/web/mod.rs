@@ -1,7 +1,7 @@
 //! Everything JavaScript sees of the engine. Only www/worker.js imports it; nothing else in the crate knows that
 //! JavaScript exists.
 
-mod blob;
+mod loading;
 mod measure;
 #[cfg(target_feature = "atomics")]
 mod threads;
@@ -11,8 +11,8 @@ use crate::engine::Engine as Inner;
 use crate::error::Error;
 use crate::generate::{Event, Generation};
 use crate::sample::GenerationConfig;
-use blob::files_of;
-use js_sys::{Array, Function, Reflect};
+use loading::Loading;
+use js_sys::{Function, Reflect};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use serde_wasm_bindgen::Serializer;
@@ -43,15 +43,15 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens a model from `files`, an array of `{name: string, blob: Blob}`: a Hugging Face folder or one GGUF file.
-    /// `on_progress(loaded, total)` is called while the weights are read. Throws an `Error` with a `code`.
-    pub fn open(files: Array, on_progress: Function) -> Result<Engine, JsValue> {
-        let set = files_of(files)?;
+    /// Opens the model whose files have arrived: a Hugging Face folder or one GGUF file. `on_progress(loaded, total)` is
+    /// called while the weights are laid out. Throws an `Error` with a `code`.
+    pub fn open(loading: Loading, on_progress: Function) -> Result<Engine, JsValue> {
+        let files = loading.files().map_err(thrown)?;
         let report = move |loaded: u64, total: u64| {
             // What a listener throws is its own affair.
             let _ = on_progress.call2(&JsValue::NULL, &(loaded as f64).into(), &(total as f64).into());
         };
-        let inner = Inner::open_with_progress(set, Box::new(report)).map_err(thrown)?;
+        let inner = Inner::open_with_progress(files, Box::new(report)).map_err(thrown)?;
         let first = FIRST_SLICE / inner.spec().parameters.max(1);
         let slice = usize::try_from(first).unwrap_or(LARGEST_SLICE).clamp(SMALLEST_SLICE, LARGEST_SLICE);
         Ok(Self { inner, generation: None, slice })

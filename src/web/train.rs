@@ -1,6 +1,6 @@
 //! Training, as the worker sees it: the stages in their order, each with what it found.
 
-use super::blob::files_of;
+use super::loading::Loading;
 use super::{thrown, to_js};
 use crate::convert::Source;
 use crate::error::Error;
@@ -121,10 +121,10 @@ impl Training {
         to_js(&report)
     }
 
-    /// Trains on from a model: `files` are those of a Hugging Face folder or one GGUF file, `{name, blob}` each.
+    /// Trains on from the model whose files have arrived: a Hugging Face folder or one GGUF file.
     #[wasm_bindgen(js_name = buildFrom)]
-    pub fn build_from(&mut self, files: Array, training: JsValue) -> Result<JsValue, JsValue> {
-        let mut model = Source::open(files_of(files)?).map_err(thrown)?;
+    pub fn build_from(&mut self, loading: Loading, training: JsValue) -> Result<JsValue, JsValue> {
+        let mut model = Source::open(loading.files().map_err(thrown)?).map_err(thrown)?;
         let recipe = Recipe { training: options("training", training)?, ..self.recipe.clone() };
         let corpus = self.corpus.as_ref().ok_or_else(|| early("clean"))?;
         let setup = Setup::from_model(recipe, &mut model).map_err(thrown)?;

@@ -3,6 +3,7 @@
 //! Opening reads the headers only, and checks them against the length of the file before anything is allocated; the
 //! parsers of the two containers say what they found, and what holds for both is checked here.
 
+mod arriving;
 mod cursor;
 mod gguf;
 mod gguf_writer;
@@ -14,11 +15,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::io::SeekFrom;
 
+pub use arriving::Arriving;
+use arriving::Header;
 pub use gguf_writer::{GgufWriter, Planned, Value};
 pub use metadata::Metadata;
 pub use safetensors_writer::write_safetensors;
-
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, try_vec};
 use crate::files::{Files, ReadSeek};
@@ -84,9 +85,25 @@ pub struct Weights {
     containers: Vec<Container>,
     entries: BTreeMap<String, Entry>,
     metadata: Metadata,
+    meter: Meter,
+}
+
+/// How much has been loaded, and who wants to know.
+#[derive(Default)]
+struct Meter {
     total: u64,
     loaded: u64,
     progress: Option<Progress>,
+}
+
+impl Meter {
+    fn add(&mut self, bytes: u64) {
+        // A tensor read twice (tied embeddings) must not take the bar beyond its end.
+        self.loaded = self.loaded.saturating_add(bytes).min(self.total);
+        if let Some(progress) = &mut self.progress {
+            progress(self.loaded, self.total);
+        }
+    }
 }
 
 impl Weights {
@@ -130,7 +147,10 @@ impl Weights {
     pub fn gguf(files: &mut Files, name: &str) -> Result<Self> {
         let all = files.all_gguf();
         let mut reader = files.take(name).ok_or_else(|| files.missing(name.to_string()))?;
-        let (metadata, found) = gguf::parse(name, &mut *reader)?;
+        let (metadata, found) = match header_of(&mut *reader) {
+            Some(Header { metadata, found }) => (metadata, found),
+            None => gguf::parse(name, &mut *reader)?,
+        };
         if all.len() > 1 {
             return Err(Error::BadFile {
                 file: name.to_string(),
@@ -191,7 +211,7 @@ impl Weights {
 
     /// The bytes of all tensors that can be read.
     pub fn total_bytes(&self) -> u64 {
-        self.total
+        self.meter.total
     }
 
     /// Exactly the tensor's little-endian bytes, in one allocation.
@@ -218,47 +238,41 @@ impl Weights {
         container.reader.seek(SeekFrom::Start(span.offset)).map_err(failed)?;
         for piece in bytes.chunks_mut(PIECE) {
             container.reader.read_exact(piece).map_err(failed)?;
-            // A tensor read twice (tied embeddings) must not take the bar beyond its end.
-            self.loaded = self.loaded.saturating_add(piece.len() as u64).min(self.total);
-            if let Some(progress) = &mut self.progress {
-                progress(self.loaded, self.total);
-            }
+            self.meter.add(piece.len() as u64);
         }
         Ok(bytes)
     }
 
-    /// SHA-256 of the file in hexadecimal; none for several files, nor for one of more than 64 MiB, which would take
-    /// longer to hash than to load.
+    /// [`Self::read`] for a tensor that is not read again: one that has arrived in memory is given away, not copied.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub fn sha256(&mut self) -> Result<Option<String>> {
-        const LARGEST: u64 = 64 << 20;
-        let [Container { name, reader }] = self.containers.as_mut_slice() else { return Ok(None) };
-        let io = |source| Error::Io { file: name.clone(), source };
-        if reader.seek(SeekFrom::End(0)).map_err(io)? > LARGEST {
-            return Ok(None);
-        }
-        reader.rewind().map_err(io)?;
-        let mut hash = Sha256::new();
-        let mut piece = vec![0u8; 1 << 16];
-        loop {
-            match reader.read(&mut piece).map_err(io)? {
-                0 => break,
-                n => hash.update(&piece[..n]),
-            }
-        }
-        Ok(Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    /// As there.
+    pub fn take(&mut self, name: &str) -> Result<Vec<u8>> {
+        let Span { container, offset, len } = self.expect(name)?.span;
+        let arriving = self.containers.get_mut(container).and_then(|container| container.reader.arriving());
+        let Some(bytes) = arriving.and_then(|arriving| arriving.take(offset, len)) else { return self.read(name) };
+        self.meter.add(len);
+        Ok(bytes)
+    }
+
+    /// SHA-256 in hexadecimal of a file that arrived; none for several files, nor for one of more than 64 MiB, which
+    /// would take longer to hash than to load.
+    pub fn sha256(&mut self) -> Option<String> {
+        let [Container { reader, .. }] = self.containers.as_mut_slice() else { return None };
+        reader.arriving()?.sha256()
     }
 
     /// What to call while tensors are read, with the bytes loaded so far and [`total_bytes`](Self::total_bytes).
     pub fn set_progress(&mut self, progress: Progress) {
-        self.progress = Some(progress);
+        self.meter.progress = Some(progress);
     }
 
     fn add_safetensors(&mut self, files: &mut Files, name: &str) -> Result<()> {
         let mut reader = files.take(name).ok_or_else(|| files.missing(name.to_string()))?;
-        let found = safetensors::parse(name, &mut *reader)?;
+        let found = match header_of(&mut *reader) {
+            Some(Header { found, .. }) => found,
+            None => safetensors::parse(name, &mut *reader)?,
+        };
         self.add(name, reader, found)
     }
 
@@ -270,7 +284,7 @@ impl Weights {
         for Found { name, shape, kind, offset, len } in found {
             let entry = match kind {
                 Kind::Readable(format) => {
-                    self.total = self.total.saturating_add(len);
+                    self.meter.total = self.meter.total.saturating_add(len);
                     Entry::Tensor(TensorInfo { format, shape, span: Span { container, offset, len } })
                 }
                 Kind::Other(kind) => Entry::Other { kind, container },
@@ -306,6 +320,11 @@ impl Weights {
             found: format!("{} other tensors", self.entries.len()),
         }
     }
+}
+
+/// What the header says, where a file that has arrived knows it already.
+fn header_of(reader: &mut dyn ReadSeek) -> Option<Header> {
+    reader.arriving()?.take_header()
 }
 
 /// Refuses tensors that reach past the end of the file, or share bytes.
