@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::kernels::CacheType;
 use crate::layers::KvCache;
 use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
 use crate::sample::GenerationConfig;
@@ -98,7 +99,7 @@ impl Engine {
             });
         }
         let bos_token_id = bos.or(tokenizer.bos_token_id()).filter(|&id| (id as usize) < vocab_size);
-        let cache = decoder.spec().cache();
+        let cache = decoder.spec().cache(CacheType::default());
         Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read: Vec::new(), longest: 0 })
     }
 
@@ -113,6 +114,17 @@ impl Engine {
         bos: Option<u32>,
     ) -> Result<Self> {
         Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256: None })
+    }
+
+    /// Keeps keys and values so from now on; forgets what was read.
+    pub fn set_cache_type(&mut self, kind: CacheType) {
+        self.forget(0);
+        self.cache = self.decoder.spec().cache(kind);
+    }
+
+    /// How keys and values are kept.
+    pub fn cache_type(&self) -> CacheType {
+        self.cache.kind()
     }
 
     /// The model's shape and size.

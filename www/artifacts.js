@@ -60,6 +60,7 @@ export function chooseArtifact(threads) {
 
 /**
  * @typedef {object} Engine
+ * @property {(name: string) => void} setCacheType
  * @property {() => Record<string, any>} info
  * @property {() => Parameter[]} parameters
  * @property {(text: string) => Token[]} tokenize

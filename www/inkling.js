@@ -37,6 +37,8 @@ export { InklingError };
  * @property {(progress: LoadProgress) => void} [onProgress]
  * @property {AbortSignal} [signal]  ends the load at once
  * @property {number} [threads]  at most so many, else one for each core; `info.threads` says how many there are
+ * @property {'f32' | 'f16' | 'q8'} [cacheType]  how keys and values are kept: exactly (the default), in half or in a
+ *   quarter of the memory; the smaller, the faster with a long text
  */
 
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
@@ -53,6 +55,8 @@ export async function load(source, options = {}) {
   if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('onProgress: a function', onProgress);
   checkSignal(signal);
   checkThreads(options.threads);
+  const { cacheType = null } = options;
+  if (cacheType !== null && !['f32', 'f16', 'q8'].includes(cacheType)) throw wrong("cacheType: 'f32', 'f16' or 'q8'", cacheType);
   if (signal?.aborted) throw aborted(signal);
   const wire = toWire(source);
   const artifact = chooseArtifact(options.threads);
@@ -64,7 +68,8 @@ export async function load(source, options = {}) {
   signal?.addEventListener('abort', stop, { once: true });
   try {
     const threads = threadsFor(options.threads);
-    const message = { type: /** @type {const} */ ('open'), source: wire, artifact: artifact.name, threads };
+    const type = /** @type {const} */ ('open');
+    const message = { type, source: wire, artifact: artifact.name, threads, cacheType };
     const opened = await connection.call(message, { onProgress });
     return new Model(connection, /** @type {OpenResult} */ (opened));
   } catch (error) {

@@ -19,7 +19,7 @@
  */
 
 /**
- * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number }
+ * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number, cacheType: string | null }
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
  *         | TrainingRequest
@@ -56,6 +56,7 @@
  * @property {string | null} name
  * @property {string} artifact  which build of the engine runs, e.g. `simd128`
  * @property {number} threads
+ * @property {'f32' | 'f16' | 'q8'} cacheType  how keys and values are kept
  * @property {number} memoryBytes  WebAssembly memory; kept up to date while the model works
  */
 

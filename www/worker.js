@@ -61,7 +61,7 @@ async function answer(message) {
 }
 
 /** @param {Extract<ToWorker, { type: 'open' }>} message @returns {Promise<OpenResult>} */
-async function open({ request, source, artifact, threads: wanted }) {
+async function open({ request, source, artifact, threads: wanted, cacheType }) {
   const report = (/** @type {LoadProgress} */ progress) => post({ type: 'progress', request, progress });
   const starting = start(artifact, wanted);
   // The engine and the model's bytes travel together.
@@ -73,6 +73,7 @@ async function open({ request, source, artifact, threads: wanted }) {
     // Of files that were picked, the whole way has been told.
     if (source.kind === 'url') report({ phase: 'open', loadedBytes, totalBytes });
   });
+  if (cacheType !== null) engine.setCacheType(cacheType);
   const info = /** @type {any} */ ({ ...engine.info(), artifact, threads: await threads, memoryBytes: memoryBytes() });
   return { info, parameters: engine.parameters() };
 }

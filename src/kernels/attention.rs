@@ -1,6 +1,8 @@
 //! Causal attention of new positions over a cache of keys and values.
 
 use super::exp::exp;
+use super::held::{Kept, Rows};
+use super::lanes::Floats;
 use super::parallel::{self, Shared};
 use super::reduce::max;
 use crate::error::{Error, Result, try_vec};
@@ -22,10 +24,10 @@ pub struct Heads {
 }
 
 /// What one key-value head of a layer has seen: keys and values `[positions, dim]`.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Held {
-    pub keys: Vec<f32>,
-    pub values: Vec<f32>,
+    pub keys: Rows,
+    pub values: Rows,
 }
 
 /// Softmax(scale · q kᵀ) v for `n` new positions, the first of which is position `past`.
@@ -52,9 +54,18 @@ pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<
         for i in positions {
             let (at, seen) = (i * q_width + head * dim, past + i + 1);
             let scores = &mut scores[..seen];
-            dots(&q[at..at + dim], &keys[..seen * dim], scale, scores);
+            let q = &q[at..at + dim];
+            match keys {
+                Rows::F32(keys) => dots(q, keys, scale, scores),
+                Rows::F16(keys, scales) => scaled_dots(q, keys, scales, scale, scores),
+                Rows::Q8(keys, scales) => scaled_dots(q, keys, scales, scale, scores),
+            }
             softmax(scores);
-            weighted_sum(scores, &values[..seen * dim], &mut sums);
+            match values {
+                Rows::F32(values) => weighted_sum(scores, values, &mut sums),
+                Rows::F16(values, scales) => scaled_sum(scores, values, scales, &mut sums),
+                Rows::Q8(values, scales) => scaled_sum(scores, values, scales, &mut sums),
+            }
             // SAFETY: no other part has this head of this position.
             unsafe { place.write(at, &sums) }
         }
@@ -69,56 +80,114 @@ pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<
     Ok(out)
 }
 
-/// How many partial sums a dot product keeps; a multiple of every SIMD width in use.
+/// How many partial sums a dot product keeps: as many values as [`Kept`] gives at a time.
 const LANES: usize = 8;
+
+/// Rows of keys that are multiplied at once.
+const ROWS: usize = 4;
 
 /// Dot products of `q` with each row of `keys`, times `scale`.
 #[inline]
-fn dots(q: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
-    for (key, out) in keys.chunks_exact(q.len()).zip(out) {
-        *out = dot(q, key) * scale;
+fn dots<K: Kept>(q: &[f32], keys: &[K], scale: f32, out: &mut [f32]) {
+    let dim = q.len();
+    for (four, out) in keys.chunks(ROWS * dim).zip(out.chunks_mut(ROWS)) {
+        let row = |r: usize| four.get(r * dim..(r + 1) * dim);
+        // In the last four rows those that are lacking repeat the first.
+        let rows = std::array::from_fn(|r| row(r).or(row(0)).unwrap_or(&[]));
+        for (out, dot) in out.iter_mut().zip(four_dots(q, rows)) {
+            *out = dot * scale;
+        }
     }
 }
 
-/// Dot product of two slices of equal length, in one fixed order.
+/// [`dots`] with rows that have scales of their own.
+#[inline]
+fn scaled_dots<K: Kept>(q: &[f32], keys: &[K], scales: &[f32], scale: f32, out: &mut [f32]) {
+    dots(q, keys, scale, out);
+    for (out, scale) in out.iter_mut().zip(scales) {
+        *out *= scale;
+    }
+}
+
+/// Eight sums. Those that are variables of their own stay in registers in every build, those of an array do not.
+#[derive(Clone, Copy)]
+struct Sums(Floats, Floats);
+
+impl Sums {
+    #[inline(always)]
+    fn zero() -> Self {
+        Self(Floats::all(0.0), Floats::all(0.0))
+    }
+
+    #[inline(always)]
+    fn add_product(&mut self, [low, high]: [Floats; 2], [other_low, other_high]: [Floats; 2]) {
+        *self = Self(self.0.plus(low.times(other_low)), self.1.plus(high.times(other_high)));
+    }
+
+    #[inline(always)]
+    fn halved(self) -> Floats {
+        self.0.plus(self.1)
+    }
+}
+
+/// Dot products of four rows with `q`, each in the same order.
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0f32; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+fn four_dots<K: Kept>(q: &[f32], rows: [&[K]; ROWS]) -> [f32; ROWS] {
+    let (wide, rest) = q.as_chunks::<LANES>();
+    let [a, b, c, d] = rows.map(|row| row.as_chunks::<LANES>().0);
+    let (mut sum_a, mut sum_b, mut sum_c, mut sum_d) = (Sums::zero(), Sums::zero(), Sums::zero(), Sums::zero());
+    for (q, ((a, b), (c, d))) in wide.iter().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+        let q = f32::eight(q);
+        sum_a.add_product(q, K::eight(a));
+        sum_b.add_product(q, K::eight(b));
+        sum_c.add_product(q, K::eight(c));
+        sum_d.add_product(q, K::eight(d));
+    }
+    let (above, below) = (sum_a.halved().pairs(sum_b.halved()), sum_c.halved().pairs(sum_d.halved()));
+    let mut dots = above.pairs(below).to_array();
+    for (dot, row) in dots.iter_mut().zip(rows) {
+        for (q, k) in rest.iter().zip(&row[wide.len() * LANES..]) {
+            *dot += q * k.value();
         }
     }
-    let mut total: f32 = sums.iter().sum();
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        total += a * b;
+    dots
+}
+
+/// [`weighted_sum`] of rows that have scales, with which the weights are multiplied.
+#[inline]
+fn scaled_sum<K: Kept>(weights: &mut [f32], values: &[K], scales: &[f32], out: &mut [f32]) {
+    for (weight, scale) in weights.iter_mut().zip(scales) {
+        *weight *= scale;
     }
-    total
+    weighted_sum(weights, values, out);
 }
 
 /// The rows of `values`, each times its weight, added up in their order.
 #[inline]
-fn weighted_sum(weights: &[f32], values: &[f32], out: &mut [f32]) {
+fn weighted_sum<K: Kept>(weights: &[f32], values: &[K], out: &mut [f32]) {
     /// Columns whose sums stay in registers.
-    const COLUMNS: usize = 32;
+    const COLUMNS: usize = 4 * LANES;
     let dim = out.len();
-    let mut first = 0;
-    while first + COLUMNS <= dim {
-        let mut sums = [0f32; COLUMNS];
+    let (wide, rest) = out.as_chunks_mut::<COLUMNS>();
+    let whole = wide.len() * COLUMNS;
+    for (i, out) in wide.iter_mut().enumerate() {
+        let (mut a, mut b, mut c, mut d) = (Sums::zero(), Sums::zero(), Sums::zero(), Sums::zero());
         for (weight, row) in weights.iter().zip(values.chunks_exact(dim)) {
-            let row = &row[first..first + COLUMNS];
-            for i in 0..COLUMNS {
-                sums[i] += weight * row[i];
-            }
+            let [row_a, row_b, row_c, row_d] = row.as_chunks::<COLUMNS>().0[i].as_chunks::<LANES>().0 else { break };
+            let weight = [Floats::all(*weight); 2];
+            a.add_product(weight, K::eight(row_a));
+            b.add_product(weight, K::eight(row_b));
+            c.add_product(weight, K::eight(row_c));
+            d.add_product(weight, K::eight(row_d));
         }
-        out[first..first + COLUMNS].copy_from_slice(&sums);
-        first += COLUMNS;
+        for (out, Sums(low, high)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip([a, b, c, d]) {
+            out.copy_from_slice([low, high].map(Floats::to_array).as_flattened());
+        }
     }
-    out[first..].fill(0.0);
+    rest.fill(0.0);
     for (weight, row) in weights.iter().zip(values.chunks_exact(dim)) {
-        for (sum, value) in out[first..].iter_mut().zip(&row[first..]) {
-            *sum += weight * value;
+        for (sum, value) in rest.iter_mut().zip(&row[whole..]) {
+            *sum += weight * value.value();
         }
     }
 }
@@ -166,7 +235,7 @@ pub fn plain(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, past: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::values;
+    use crate::kernels::{CacheType, values};
     use candle_core::Device;
 
     #[test]
@@ -175,23 +244,38 @@ mod tests {
             [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)]
         {
             let heads = Heads { query, key_value, dim, scale: 0.7 };
-            let q = values(n * query * dim, 1);
+            let q_values = values(n * query * dim, 1);
             let k = values((past + n) * key_value * dim, 2);
             let v = values((past + n) * key_value * dim, 3);
             let of_head = |x: &[f32], head: usize| -> Vec<f32> {
                 x.chunks(key_value * dim).flat_map(|row| &row[head * dim..(head + 1) * dim]).copied().collect()
             };
-            let held: Vec<_> =
-                (0..key_value).map(|head| Held { keys: of_head(&k, head), values: of_head(&v, head) }).collect();
-            let found = attention(heads, &q, &held, past).unwrap();
+            let held = |kind| -> Vec<Held> {
+                let rows = |x: &[f32], head| {
+                    let mut rows = Rows::new(kind);
+                    of_head(x, head).chunks(dim).for_each(|row| rows.push(row));
+                    rows
+                };
+                (0..key_value).map(|head| Held { keys: rows(&k, head), values: rows(&v, head) }).collect()
+            };
             let tensor = |x: Vec<f32>, rows: usize| {
                 let width = x.len() / rows;
                 Tensor::from_vec(x, (rows, width), &Device::Cpu).unwrap()
             };
-            let twin = plain(heads, &tensor(q, n), &tensor(k, past + n), &tensor(v, past + n), past).unwrap();
+            let twin = plain(
+                heads,
+                &tensor(q_values.clone(), n),
+                &tensor(k.clone(), past + n),
+                &tensor(v.clone(), past + n),
+                past,
+            )
+            .unwrap();
             let wanted: Vec<f32> = twin.flatten_all().unwrap().to_vec1().unwrap();
-            for (found, wanted) in found.iter().zip(&wanted) {
-                assert!((found - wanted).abs() < 1e-5, "{heads:?}: expected {wanted}, found {found}");
+            for (kind, limit) in [(CacheType::F32, 1e-5), (CacheType::F16, 2e-3), (CacheType::Q8, 2e-2)] {
+                let found = attention(heads, &q_values, &held(kind), past).unwrap();
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    assert!((found - wanted).abs() < limit, "{heads:?}, {kind}: expected {wanted}, found {found}");
+                }
             }
         }
     }

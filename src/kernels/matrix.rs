@@ -191,7 +191,10 @@ impl Matrix {
         let shared = parallel::Shared::new(&mut out);
         let groups = self.rows.div_ceil(interleaved::ROWS);
         // Below that, waking another thread takes longer than the work.
-        let width = if groups * group_bytes * n < 2 * PART { groups } else { PART / group_bytes }.max(1);
+        let mut width = if groups * group_bytes * n < 2 * PART { groups } else { PART / group_bytes }.max(1);
+        if n > 1 {
+            width = width.next_multiple_of(interleaved::UNPACKED);
+        }
         parallel::try_for_each((0..groups).step_by(width), |first| {
             let end = (first + width).min(groups);
             for (first, groups) in self.weights.groups(first..end) {

@@ -15,6 +15,7 @@ mod activations;
 mod dense;
 mod exp;
 mod float;
+mod held;
 mod interleaved;
 mod lanes;
 pub(crate) mod parallel;
@@ -33,6 +34,7 @@ mod reduce;
 mod search;
 
 pub use format::Format;
+pub use held::{CacheType, Rows};
 pub use matrix::{Matrix, Order};
 pub use reduce::max;
 

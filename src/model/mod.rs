@@ -12,6 +12,7 @@ pub use loader::Loader;
 pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
+use crate::kernels::CacheType;
 use crate::kernels::attention::{Heads, attention};
 use crate::kernels::tracked::{self, Mask};
 use crate::layers::{KvCache, rows, with_values};
@@ -42,8 +43,8 @@ pub struct Spec {
 
 impl Spec {
     /// An empty cache of the right shape.
-    pub fn cache(&self) -> KvCache {
-        KvCache::new(self.layers, self.key_value_heads, self.head_dim)
+    pub fn cache(&self, kind: CacheType) -> KvCache {
+        KvCache::new(self.layers, self.key_value_heads, self.head_dim, kind)
     }
 }
 

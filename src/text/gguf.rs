@@ -133,8 +133,7 @@ fn byte_level(metadata: &Metadata, tokens: &[String], kinds: &[Kind], pre: Optio
     let merges = merges.ok_or_else(|| bad("tokenizer.ggml.merges", "none"))?;
     let merges = vocabulary::merges_from_lines(merges.iter().map(String::as_str))?;
     // llama.cpp takes merges that lead to tokens by way of symbols that are none, and drops what is left of such.
-    let options =
-        BpeOptions { ignore_merges: pre.is_some_and(is_llama3), add_missing: true, ..BpeOptions::default() };
+    let options = BpeOptions { ignore_merges: pre.is_some_and(is_llama3), add_missing: true, ..BpeOptions::default() };
     let model = vocabulary::bpe(vocab, merges, options)?;
     let added = tokens.iter().zip(kinds).filter_map(|(token, kind)| match kind {
         Kind::Control | Kind::Unknown => Some(AddedToken::from(token.clone(), true)),

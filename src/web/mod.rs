@@ -11,15 +11,17 @@ use crate::engine::Engine as Inner;
 use crate::error::Error;
 use crate::generate::{Event, Generation};
 use crate::sample::GenerationConfig;
-use loading::Loading;
 use js_sys::{Function, Reflect};
+use loading::Loading;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 /// Aimed-at time of one slice of the prompt: as long as a person may wait for "stop".
-const SLICE_MS: f64 = 120.0;
+const SLICE_MS: f64 = 250.0;
+/// Slices are whole multiples of this, where they are not smaller: kernels take several tokens at once.
+const WHOLE: usize = 16;
 /// Smaller slices cost more than they give: every slice decodes all weights once. A model for which this many tokens
 /// take longer writes about as slowly, so a stop still comes within a few tokens' time.
 const SMALLEST_SLICE: usize = 4;
@@ -53,8 +55,16 @@ impl Engine {
         };
         let inner = Inner::open_with_progress(files, Box::new(report)).map_err(thrown)?;
         let first = FIRST_SLICE / inner.spec().parameters.max(1);
-        let slice = usize::try_from(first).unwrap_or(LARGEST_SLICE).clamp(SMALLEST_SLICE, LARGEST_SLICE);
+        let slice = whole(usize::try_from(first).unwrap_or(LARGEST_SLICE));
         Ok(Self { inner, generation: None, slice })
+    }
+
+    /// Keeps keys and values as `f32`, `f16` or `q8`; forgets what was read.
+    #[wasm_bindgen(js_name = setCacheType)]
+    pub fn set_cache_type(&mut self, name: &str) -> Result<(), JsValue> {
+        self.generation = None;
+        self.inner.set_cache_type(name.parse().map_err(thrown)?);
+        Ok(())
     }
 
     /// What is known of the model.
@@ -74,6 +84,7 @@ impl Engine {
             "quantization": spec.quantization,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
+            "cacheType": self.inner.cache_type().name(),
         }))
     }
 
@@ -146,7 +157,7 @@ impl Engine {
             Event::Prefill { done, total } if done < total => {
                 let spent = (js_sys::Date::now() - began).max(1.0);
                 let wanted = (self.slice as f64 * SLICE_MS / spent) as usize;
-                self.slice = wanted.clamp(self.slice / 2, self.slice * 2).clamp(SMALLEST_SLICE, LARGEST_SLICE);
+                self.slice = whole(wanted.clamp(self.slice / 2, self.slice * 2));
             }
             Event::Done { .. } => self.generation = None,
             _ => {}
@@ -158,6 +169,12 @@ impl Engine {
     pub fn cancel(&mut self) {
         self.generation = None;
     }
+}
+
+/// A slice of about so many tokens.
+fn whole(tokens: usize) -> usize {
+    let tokens = tokens.clamp(SMALLEST_SLICE, LARGEST_SLICE);
+    if tokens < WHOLE { tokens / SMALLEST_SLICE * SMALLEST_SLICE } else { tokens / WHOLE * WHOLE }
 }
 
 /// For every byte offset of `text`, and its end, the offset in UTF-16 units.

@@ -150,7 +150,8 @@ impl Arriving {
         check_spans(&name, self.len, &found)?;
         let readable = found.iter().filter(|tensor| matches!(tensor.kind, Kind::Readable(_)) && tensor.len > 0);
         for Found { offset, len, .. } in readable {
-            let len = usize::try_from(*len).map_err(|_| self.bad("tensors that fit in memory", format!("{len} bytes")))?;
+            let len =
+                usize::try_from(*len).map_err(|_| self.bad("tensors that fit in memory", format!("{len} bytes")))?;
             self.regions.push(Region { offset: *offset, len, bytes: Vec::new() });
         }
         self.regions.sort_unstable_by_key(|region| region.offset);
@@ -303,7 +304,8 @@ mod tests {
     fn too_few_and_too_many_bytes_are_told() {
         let file = file();
         let len = file.len() as u64;
-        for (bytes, len) in [(&file[..100], len), (&file[..file.len() - 1], len), (&file[..], len - 1), (&file[..0], 0)] {
+        for (bytes, len) in [(&file[..100], len), (&file[..file.len() - 1], len), (&file[..], len - 1), (&file[..0], 0)]
+        {
             let error = arrive(bytes, len, 64, 16).err().expect("an error");
             assert_eq!(error.code(), "bad_file", "{error}");
         }

@@ -118,6 +118,9 @@ impl Layout {
     }
 }
 
+/// Groups that are unpacked together: activations are read, and results written, once for all of them.
+pub const UNPACKED: usize = 8;
+
 /// The products of groups that follow one another with all rows of activations. `store` is given them as they come: the
 /// number of a row of activations, the number of the group it begins with, and the results.
 ///
@@ -131,12 +134,22 @@ pub fn multiply(
 ) -> Result<()> {
     let group_bytes = layout.group_bytes(x.cols());
     if x.grouped() > 0 {
-        let mut panel = layout.panel(x.cols())?;
-        for (g, group) in groups.chunks_exact(group_bytes).enumerate() {
-            layout.unpack(group, &mut panel);
+        let together = UNPACKED.min(groups.len() / group_bytes);
+        let mut panels = (0..together).map(|_| layout.panel(x.cols())).collect::<Result<Vec<_>>>()?;
+        let mut sums = [[[0f32; ROWS]; UNPACKED]; TOGETHER];
+        for (part, groups) in groups.chunks(UNPACKED * group_bytes).enumerate() {
+            let count = groups.len() / group_bytes;
+            for (group, panel) in groups.chunks_exact(group_bytes).zip(&mut panels) {
+                layout.unpack(group, panel);
+            }
             for first in (0..x.grouped()).step_by(TOGETHER) {
-                for (i, sums) in panel.multiply(x.group(first)).into_iter().enumerate() {
-                    store(first + i, g, &[sums]);
+                for (g, panel) in panels[..count].iter().enumerate() {
+                    for (sums, product) in sums.iter_mut().zip(panel.multiply(x.group(first))) {
+                        sums[g] = product;
+                    }
+                }
+                for (i, sums) in sums.iter().enumerate() {
+                    store(first + i, part * UNPACKED, &sums[..count]);
                 }
             }
         }

@@ -42,6 +42,8 @@ mod tests {
             }
             let scale = set::Floats::halves(&HALVES).times(set::Floats::all(0.1));
             out.push(set::Floats::all(0.5).plus(scale).minus(set::Floats::bytes(&[0, 127, 128, 255])).to_array());
+            out.push(scale.pairs(set::Floats::all(0.1)).to_array());
+            out.extend(set::Floats::eight_bytes(&BYTES).map(set::Floats::to_array));
             out
         }};
     }
@@ -57,6 +59,7 @@ mod tests {
         let product = |i: usize| i32::from(BYTES[i] as i8) * i32::from(QUAD[i % 4]);
         let wanted: [f32; 4] = std::array::from_fn(|i| (product(2 * i) + product(2 * i + 1) - 7) as f32);
         assert_eq!(here[8], wanted);
+        assert_eq!(here.as_flattened()[here.len() * 4 - 8..], BYTES.map(|b| f32::from(b as i8)));
     }
 
     #[test]

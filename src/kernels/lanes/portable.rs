@@ -87,6 +87,12 @@ impl Floats {
         Self(bytes.map(|b| f32::from(b as i8)))
     }
 
+    /// Eight i8.
+    #[inline(always)]
+    pub fn eight_bytes(bytes: &[u8; 8]) -> [Self; 2] {
+        std::array::from_fn(|half| Self(std::array::from_fn(|i| f32::from(bytes[4 * half + i] as i8))))
+    }
+
     #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
@@ -100,6 +106,12 @@ impl Floats {
     #[inline(always)]
     pub fn times(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
+
+    /// Sums of neighbours: the two of `self`, then the two of `other`.
+    #[inline(always)]
+    pub fn pairs(self, other: Self) -> Self {
+        Self([self.0[0] + self.0[1], self.0[2] + self.0[3], other.0[0] + other.0[1], other.0[2] + other.0[3]])
     }
 
     /// Four little-endian f32.

@@ -99,6 +99,14 @@ impl Floats {
         Self(f32x4_convert_i32x4(i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(bytes))))
     }
 
+    /// Eight i8.
+    #[inline(always)]
+    pub fn eight_bytes(bytes: &[u8; 8]) -> [Self; 2] {
+        // SAFETY: eight bytes are read, at any alignment.
+        let words = unsafe { i16x8_load_extend_i8x8(bytes.as_ptr().cast()) };
+        [i32x4_extend_low_i16x8(words), i32x4_extend_high_i16x8(words)].map(|ints| Self(f32x4_convert_i32x4(ints)))
+    }
+
     #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(f32x4_sub(self.0, other.0))
@@ -112,6 +120,13 @@ impl Floats {
     #[inline(always)]
     pub fn times(self, other: Self) -> Self {
         Self(f32x4_mul(self.0, other.0))
+    }
+
+    /// Sums of neighbours: the two of `self`, then the two of `other`.
+    #[inline(always)]
+    pub fn pairs(self, other: Self) -> Self {
+        let even = i32x4_shuffle::<0, 2, 4, 6>(self.0, other.0);
+        Self(f32x4_add(even, i32x4_shuffle::<1, 3, 5, 7>(self.0, other.0)))
     }
 
     /// Four little-endian f32.

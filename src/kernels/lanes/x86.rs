@@ -121,6 +121,18 @@ impl Floats {
         }
     }
 
+    /// Eight i8.
+    #[inline(always)]
+    pub fn eight_bytes(bytes: &[u8; 8]) -> [Self; 2] {
+        // SAFETY: eight bytes are read, at any alignment; SSE2 is part of x86-64.
+        unsafe {
+            let bytes = _mm_loadl_epi64(bytes.as_ptr().cast());
+            let doubled = _mm_unpacklo_epi8(bytes, bytes);
+            [_mm_unpacklo_epi16(doubled, doubled), _mm_unpackhi_epi16(doubled, doubled)]
+                .map(|ints| Self(_mm_cvtepi32_ps(_mm_srai_epi32::<24>(ints))))
+        }
+    }
+
     #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         // SAFETY: SSE2 is part of x86-64.
@@ -137,6 +149,16 @@ impl Floats {
     pub fn times(self, other: Self) -> Self {
         // SAFETY: SSE2 is part of x86-64.
         Self(unsafe { _mm_mul_ps(self.0, other.0) })
+    }
+
+    /// Sums of neighbours: the two of `self`, then the two of `other`.
+    #[inline(always)]
+    pub fn pairs(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe {
+            let even = _mm_shuffle_ps::<0b10_00_10_00>(self.0, other.0);
+            Self(_mm_add_ps(even, _mm_shuffle_ps::<0b11_01_11_01>(self.0, other.0)))
+        }
     }
 
     /// Four little-endian f32.

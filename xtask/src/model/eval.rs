@@ -3,6 +3,7 @@
 //! not scored. A document
 //! longer than the context is read in windows that overlap by half, each token scored once, with the longest past.
 
+use super::ModelArgs;
 use anyhow::{Context, Result, ensure};
 use inkling::Engine;
 use inkling::sample::log_softmax;
@@ -11,9 +12,8 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// A file of UTF-8 text
     #[arg(long)]
     text: PathBuf,
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let mut engine = super::open(&args.model)?;
+    let mut engine = args.model.open()?;
     let text = std::fs::read_to_string(&args.text).with_context(|| format!("reading {}", args.text.display()))?;
     let (mut nats, mut tokens, mut bytes) = (0f64, 0usize, 0usize);
     for document in text.split("<|endoftext|>").map(str::trim).filter(|document| !document.is_empty()) {

@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: continue a prompt, or each of a file of prompts.
 
+use super::ModelArgs;
 use super::parameters::Parameters;
 use anyhow::{Context, Result, ensure};
 use inkling::Engine;
@@ -13,9 +14,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// The text to continue
     #[arg(long, allow_hyphen_values = true, required_unless_present = "prompts")]
     prompt: Option<String>,
@@ -31,7 +31,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let prompts = args.prompt.clone().map_or_else(|| read_prompts(&args), |prompt| Ok(vec![prompt]))?;
-    let mut engine = super::open(&args.model)?;
+    let mut engine = args.model.open()?;
     let mut config = args.parameters.over(engine.defaults())?;
     config.seed.get_or_insert_with(clock);
     prompts.iter().try_for_each(|prompt| answer(&mut engine, prompt, config.clone(), args.json))

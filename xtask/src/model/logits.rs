@@ -1,15 +1,14 @@
 //! `cargo xtask logits`: what the model says of the next token.
 
+use super::ModelArgs;
 use anyhow::Result;
 use serde_json::json;
-use std::path::PathBuf;
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
-    #[arg(long)]
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
     /// The text before the token
     #[arg(long, allow_hyphen_values = true, required_unless_present = "ids", conflicts_with = "ids")]
     prompt: Option<String>,
@@ -22,7 +21,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let mut engine = super::open(&args.model)?;
+    let mut engine = args.model.open()?;
     let ids = match args.ids {
         Some(ids) => ids,
         None => engine.encode_prompt(&args.prompt.unwrap_or_default())?,

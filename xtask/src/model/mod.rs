@@ -10,7 +10,28 @@ pub mod tokenize;
 use anyhow::{Context, Result};
 use inkling::Engine;
 use inkling::files::Files;
-use std::path::Path;
+use inkling::kernels::CacheType;
+use std::path::{Path, PathBuf};
+
+/// A model, and how it is run.
+#[derive(clap::Args)]
+#[group(skip)]
+pub struct ModelArgs {
+    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
+    #[arg(long)]
+    model: PathBuf,
+    /// How keys and values are kept: f32, f16, q8
+    #[arg(long, default_value_t)]
+    cache_type: CacheType,
+}
+
+impl ModelArgs {
+    pub fn open(&self) -> Result<Engine> {
+        let mut engine = open(&self.model)?;
+        engine.set_cache_type(self.cache_type);
+        Ok(engine)
+    }
+}
 
 /// Opens a model folder or a .gguf file.
 pub fn open(path: &Path) -> Result<Engine> {
