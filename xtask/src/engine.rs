@@ -16,14 +16,12 @@ pub struct Artifact {
     pub name: &'static str,
     /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
     rustflags: &'static [&'static str],
-    /// Whether its memory is shared by several threads: then the standard library is compiled with it.
-    threads: bool,
 }
 
 /// Every artifact of the site; the first needs least of a browser.
 pub const ARTIFACTS: &[Artifact] = &[
-    Artifact { name: "simd128", rustflags: &[], threads: false },
-    Artifact { name: "relaxed", rustflags: &["-Ctarget-feature=+relaxed-simd"], threads: false },
+    Artifact { name: "simd128", rustflags: &[] },
+    Artifact { name: "relaxed", rustflags: &["-Ctarget-feature=+relaxed-simd"] },
     Artifact {
         name: "threads",
         rustflags: &[
@@ -36,7 +34,6 @@ pub const ARTIFACTS: &[Artifact] = &[
             "-Clink-arg=--export=__tls_align",
             "-Clink-arg=--export=__tls_base",
         ],
-        threads: true,
     },
 ];
 
@@ -82,15 +79,13 @@ impl Artifact {
         let flags: Vec<String> = self.rustflags.iter().map(|flag| flag.to_string()).chain(remapped()).collect();
         let flags = serde_json::json!(flags);
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
-        if self.threads {
-            // The standard library as it comes knows no threads in wasm, and compiling it is not stable yet.
-            tools::rust_src()?;
-            command.args(["-Z", "build-std=std,panic_abort"]).env("RUSTC_BOOTSTRAP", "1");
-        }
-        if !self.rustflags.is_empty() {
-            // Else artifacts would take turns in one folder, each build undoing the last.
-            command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
-        }
+        // The standard library as it comes knows no threads in wasm, and is larger than it need be. Compiling it is not
+        // stable yet.
+        tools::rust_src()?;
+        command.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"]);
+        command.env("RUSTC_BOOTSTRAP", "1");
+        // Else artifacts would take turns in one folder, each build undoing the last.
+        command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
         println!("Compiling the engine ({})", self.name);
         let shown = process::shown(&command);
         let built = command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start `{shown}`"))?;

@@ -5,9 +5,9 @@
 /**
  * `artifact` asks for a build of the engine that is not the one this browser would be given: the others are taken off
  * the list that the page chooses from.
- * @param {Task} task @param {{ threads: number, artifact?: string }} options @returns {Promise<Engine>}
+ * @param {Task} task @param {{ threads: number, artifact?: string, cacheType?: string }} options @returns {Promise<Engine>}
  */
-export async function open({ model: url }, { threads, artifact }) {
+export async function open({ model: url }, { threads, artifact, cacheType }) {
   const dist = '/dist';
   const [{ load }, { ARTIFACTS }] = await Promise.all([import(`${dist}/inkling.js`), import(`${dist}/artifacts.js`)]);
   if (artifact) {
@@ -15,10 +15,10 @@ export async function open({ model: url }, { threads, artifact }) {
     if (wanted.length === 0) throw new Error(`expected a build ${artifact} in dist/, found none`);
     ARTIFACTS.splice(0, ARTIFACTS.length, ...wanted);
   }
-  const model = await load({ url }, { threads });
+  const model = await load({ url }, { threads, cacheType });
   const { info } = model;
   return {
-    how: `build ${info.artifact}, ${info.threads} of ${threads} thread${threads > 1 ? 's' : ''}`,
+    how: `build ${info.artifact}, ${info.threads} of ${threads} thread${threads > 1 ? 's' : ''}, ${info.cacheType} cache`,
     async generate({ ids, text, newTokens }) {
       const prompt = ids.length > 0 ? ids : text;
       const stamps = [];

@@ -63,6 +63,8 @@ pub enum Who {
     Inkling,
     /// inkling with the build that needs least of a browser.
     InklingSimd128,
+    /// inkling with 8-bit keys and values.
+    InklingQ8Cache,
     Wllama3,
     /// With flash attention over an 8-bit cache of keys and values, and one slot.
     Wllama3Tuned,
@@ -81,6 +83,7 @@ pub enum Who {
 const PLAN: &[(&Subject, Who, &[usize], bool)] = &[
     (&Q8_0, Who::Inkling, &[1, 2], false),
     (&Q8_0, Who::InklingSimd128, &[1], false),
+    (&Q8_0, Who::InklingQ8Cache, &[2], false),
     (&Q8_0, Who::Wllama3, &[1, 2], false),
     (&Q8_0, Who::Wllama3Tuned, &[1, 2], false),
     (&Q8_0, Who::Wllama2, &[1, 2], false),
@@ -115,6 +118,7 @@ impl Who {
         match self {
             Self::Inkling => "inkling",
             Self::InklingSimd128 => "inkling-simd128",
+            Self::InklingQ8Cache => "inkling-q8-cache",
             Self::Wllama3 => "wllama3",
             Self::Wllama3Tuned => "wllama3-tuned",
             Self::Wllama2 => "wllama2",
@@ -136,7 +140,8 @@ impl Who {
             Self::Wllama3 | Self::Wllama3Tuned => Some(WLLAMA),
             Self::Wllama2 => Some(WLLAMA2),
             Self::Transformers | Self::TransformersPlain => Some(TRANSFORMERS),
-            Self::Inkling | Self::InklingSimd128 | Self::Native | Self::LlamaCpp | Self::Page => None,
+            Self::Inkling | Self::InklingSimd128 | Self::InklingQ8Cache => None,
+            Self::Native | Self::LlamaCpp | Self::Page => None,
         }
     }
 
@@ -147,6 +152,7 @@ impl Who {
         let tuned = json!({ "flash_attn": true, "cache_type_k": "q8_0", "cache_type_v": "q8_0", "n_parallel": 1 });
         match self {
             Self::InklingSimd128 => ("generate/inkling", json!({ "threads": threads, "artifact": "simd128" })),
+            Self::InklingQ8Cache => ("generate/inkling", json!({ "threads": threads, "cacheType": "q8" })),
             Self::Wllama3 => ("generate/wllama3", json!({ "threads": threads })),
             Self::Wllama3Tuned => ("generate/wllama3", json!({ "threads": threads, "load": tuned })),
             Self::Wllama2 => ("generate/wllama2", json!({ "threads": threads })),
@@ -230,7 +236,7 @@ pub fn dist() -> Result<PathBuf> {
 fn find(subject: &Subject, who: Who, threads: usize, browser: bool, workloads: &[Workload]) -> Result<(Runner, Value)> {
     let native = matches!(who, Who::Native | Who::LlamaCpp);
     ensure!(native || browser, "chromium with chromedriver; try: apt-get install chromium chromium-driver");
-    if matches!(who, Who::Inkling | Who::InklingSimd128 | Who::Page) {
+    if matches!(who, Who::Inkling | Who::InklingSimd128 | Who::InklingQ8Cache | Who::Page) {
         dist()?;
     }
     let packages = who.package().map(Package::ensure).transpose()?;

@@ -26,7 +26,7 @@ use Against::{AtLeast, AtMost, One, OneThread, Peers};
 /// What is aimed at: of which model, by whom with how many threads, in what.
 type Aim = (&'static str, &'static Subject, Who, usize, Metric, Against);
 
-const AIMS: [Aim; 20] = [
+const AIMS: [Aim; 21] = [
     ("Q8_0 decode, 64+64", &Q8_0, Who::Inkling, 2, Metric::Decode(SHORT), Peers(3.0)),
     (
         "Q8_0 decode, 64+64, of native llama.cpp",
@@ -37,6 +37,7 @@ const AIMS: [Aim; 20] = [
         One(Who::LlamaCpp, 0.75),
     ),
     ("Q8_0 decode, 512+128", &Q8_0, Who::Inkling, 2, Metric::Decode(LONG), Peers(3.0)),
+    ("Q8_0 decode, 512+128, 8-bit cache", &Q8_0, Who::InklingQ8Cache, 2, Metric::Decode(LONG), Peers(3.0)),
     ("Q8_0 decode, 64+64", &Q8_0, Who::Inkling, 1, Metric::Decode(SHORT), Peers(3.0)),
     ("Q8_0 decode, 64+64, simd128", &Q8_0, Who::InklingSimd128, 1, Metric::Decode(SHORT), One(Who::Wllama3Tuned, 1.4)),
     ("Q4_K_M decode, 64+64", &Q4_K_M, Who::Inkling, 2, Metric::Decode(SHORT), Peers(2.7)),
