@@ -120,8 +120,8 @@ impl Rows {
         }
     }
 
-    /// The values in all rows.
-    pub fn len(&self) -> usize {
+    /// How many values all rows have.
+    pub fn values(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(values, _) => values.len(),
@@ -251,7 +251,7 @@ mod tests {
                 rows.grow(2, DIM).unwrap();
                 rows.push(&[0.0; DIM]);
                 rows.push(&row);
-                assert_eq!(rows.len(), 2 * DIM);
+                assert_eq!(rows.values(), 2 * DIM);
                 let found = kept(&rows, DIM);
                 assert!(found[..DIM].iter().all(|value| *value == 0.0));
                 for (found, wanted) in found[DIM..].iter().zip(&row) {

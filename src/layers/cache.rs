@@ -27,7 +27,7 @@ impl KvCache {
     /// Positions held. While a forward pass is under way its last layers lag behind its first.
     pub fn len(&self) -> usize {
         let last = self.layers.last().and_then(|heads| heads.last());
-        last.map_or(0, |head| head.keys.len() / self.dim.max(1))
+        last.map_or(0, |head| head.keys.values() / self.dim.max(1))
     }
 
     /// Whether nothing is held.
@@ -76,7 +76,7 @@ impl KvCache {
         let mut copy = Self::new(self.layers.len(), heads, self.dim, self.kind);
         for (from, to) in self.layers.iter().flatten().zip(copy.layers.iter_mut().flatten()) {
             for (from, to) in [(&from.keys, &mut to.keys), (&from.values, &mut to.values)] {
-                to.grow(from.len() / self.dim.max(1), self.dim)?;
+                to.grow(from.values() / self.dim.max(1), self.dim)?;
                 to.extend(from);
             }
         }

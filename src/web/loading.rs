@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 
 /// A file that is coming in.
 enum Incoming {
-    Weights(Arriving),
+    Weights(Box<Arriving>),
     /// Configuration or vocabulary.
     Other(Vec<u8>),
 }
@@ -33,7 +33,7 @@ impl Loading {
     pub fn file(&mut self, name: String, len: f64) -> std::result::Result<usize, JsValue> {
         let lower = name.to_lowercase();
         let incoming = if lower.ends_with(".gguf") || lower.ends_with(".safetensors") {
-            Incoming::Weights(Arriving::new(name.as_str(), len as u64))
+            Incoming::Weights(Box::new(Arriving::new(name.as_str(), len as u64)))
         } else {
             let mut bytes = try_vec(0u8, len as usize, &name).map_err(thrown)?;
             bytes.clear();
@@ -72,7 +72,7 @@ impl Loading {
             match incoming {
                 Incoming::Weights(mut arriving) => {
                     arriving.finish()?;
-                    files.insert(name, Box::new(arriving));
+                    files.insert(name, arriving);
                 }
                 Incoming::Other(bytes) => files.insert(name, Box::new(Cursor::new(bytes))),
             }
