@@ -1,5 +1,6 @@
 //! How quick the products are here: what `cargo xtask bench` asks, natively and in the page.
 
+use super::lanes::Floats;
 use super::{Format, Matrix};
 use crate::error::{Error, Result, try_vec};
 use crate::train::Random;
@@ -55,8 +56,17 @@ pub fn product(
 /// # Errors
 /// [`Error::OutOfMemory`].
 pub fn read(bytes: usize, seconds: f64, now: impl Fn() -> f64) -> Result<f64> {
-    let words = try_vec(1u32, bytes / 4, "memory to read")?;
-    let pass = || black_box(black_box(&words).iter().fold(0u32, |sum, word| sum.wrapping_add(*word)));
+    let values = try_vec(1f32, bytes / 4, "memory to read")?;
+    let pass = || {
+        // Sums of their own, so that none has to wait for another.
+        let [mut a, mut b, mut c, mut d] = [Floats::all(0.0); 4];
+        for part in black_box(&values).as_chunks::<16>().0 {
+            let [first, second, third, fourth] = bytemuck::cast_ref::<_, [[f32; 4]; 4]>(part);
+            (a, b) = (a.plus(Floats::of_array(first)), b.plus(Floats::of_array(second)));
+            (c, d) = (c.plus(Floats::of_array(third)), d.plus(Floats::of_array(fourth)));
+        }
+        black_box(a.plus(b).plus(c.plus(d)).to_array());
+    };
     pass();
     let (began, mut passes) = (now(), 0u32);
     while now() - began < seconds {

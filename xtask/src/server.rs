@@ -17,11 +17,14 @@ const ISOLATION: [(&str, &str); 3] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
+/// Bytes of a file that are read at once: models are large.
+const CHUNK: usize = 1 << 20;
+
 /// Serves the files of a folder, with the headers of isolation or as a host that knows nothing of them.
 pub fn site(folder: &Path, isolated: bool) -> Router {
     // Files change at the same address while one works on them: a browser may keep them but has to ask each time.
     let site = Router::new()
-        .fallback_service(ServeDir::new(folder))
+        .fallback_service(ServeDir::new(folder).with_buf_chunk_size(CHUNK))
         .layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
     let headers = if isolated { &ISOLATION[..] } else { &[] };
     headers.iter().fold(site, |site, (name, value)| with_header(site, name, value))

@@ -42,14 +42,15 @@ pub fn bytes<const FIRST: usize, const HOW_MANY: usize>(q: &[u8; BYTES], x: &[i1
 /// `Σ q · x` of each row over a block, for values from 0 to 15 laid out by [`pack`].
 #[inline(always)]
 pub fn nibbles(q: &[u8; NIBBLES], x: &[i16; BLOCK]) -> Ints {
-    let (mut above, mut below) = (Ints::all(0), Ints::all(0));
+    // Those that come 16 and 256 times too large are summed apart: four pairs of 15 · 256 · 2¹⁵ fit.
+    let [mut first_above, mut first_below, mut second_above, mut second_below] = [Ints::all(0); 4];
     unrolled!(i in 0 1 2 3 => {
         let [a, b, c, d] = Shorts::nibbles(part(q, i * STEP));
         let (first, second) = (Shorts::repeat(part(x, 2 * i * QUAD)), Shorts::repeat(part(x, (2 * i + 1) * QUAD)));
-        (above, below) = (above.add_dot(a, first), below.add_dot(b, first));
-        (above, below) = (above.add_dot(c, second), below.add_dot(d, second));
+        (first_above, first_below) = (first_above.add_dot(a, first), first_below.add_dot(b, first));
+        (second_above, second_below) = (second_above.add_dot(c, second), second_below.add_dot(d, second));
     });
-    above.pairs(below)
+    first_above.plus(second_above.divided::<8>()).pairs(first_below.divided::<4>().plus(second_below))
 }
 
 const _: () = assert!(QUADS == 8);

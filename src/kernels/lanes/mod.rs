@@ -39,6 +39,7 @@ mod tests {
                 let pairs = sums.pairs(set::Ints::all(3)).minus(set::Ints::all(5));
                 out.push(set::Floats::of(sums).to_array());
                 out.push(set::Floats::of(pairs).to_array());
+                out.push(set::Floats::of(sums.divided::<4>().plus(pairs.divided::<8>())).to_array());
             }
             let scale = set::Floats::halves(&HALVES).times(set::Floats::all(0.1));
             out.push(set::Floats::all(0.5).plus(scale).minus(set::Floats::bytes(&[0, 127, 128, 255])).to_array());
@@ -58,7 +59,7 @@ mod tests {
         assert_eq!(here, computed!(portable));
         let product = |i: usize| i32::from(BYTES[i] as i8) * i32::from(QUAD[i % 4]);
         let wanted: [f32; 4] = std::array::from_fn(|i| (product(2 * i) + product(2 * i + 1) - 7) as f32);
-        assert_eq!(here[8], wanted);
+        assert_eq!(here[12], wanted);
         assert_eq!(here.as_flattened()[here.len() * 4 - 8..], BYTES.map(|b| f32::from(b as i8)));
     }
 

@@ -26,11 +26,14 @@ impl Shorts {
         Self(std::array::from_fn(|i| quad[i % 4]))
     }
 
-    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
+    /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]
     pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
         let word = |i: usize| u16::from_le_bytes([words[2 * i], words[2 * i + 1]]);
-        std::array::from_fn(|half| Self(std::array::from_fn(|i| (word(i) >> (4 * half) & 15) as i16)))
+        let masks = [0x000f, 0x00f0, 0x0f00];
+        let [a, b, c] = masks.map(|mask| Self(std::array::from_fn(|i| (word(i) & mask) as i16)));
+        [a, b, c, Self(std::array::from_fn(|i| (word(i) >> 12) as i16))]
     }
 }
 
@@ -43,6 +46,17 @@ impl Ints {
     #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].wrapping_add(other.0[i])))
+    }
+
+    /// Divided by 2ⁿ, rounded down.
+    #[inline(always)]
+    pub fn divided<const N: i32>(self) -> Self {
+        Self(self.0.map(|value| value >> N))
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.

@@ -29,16 +29,16 @@ impl Shorts {
         Self(unsafe { v128_load64_splat(quad.as_ptr().cast()) })
     }
 
-    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
+    /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]
     pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
-        let low = u16x8_splat(15);
         // SAFETY: sixteen bytes are read, at any alignment.
         let words = unsafe { v128_load(words.as_ptr().cast()) };
         [
-            Self(v128_and(words, low)),
-            Self(v128_and(u16x8_shr(words, 4), low)),
-            Self(v128_and(u16x8_shr(words, 8), low)),
+            Self(v128_and(words, u16x8_splat(0x000f))),
+            Self(v128_and(words, u16x8_splat(0x00f0))),
+            Self(v128_and(words, u16x8_splat(0x0f00))),
             Self(u16x8_shr(words, 12)),
         ]
     }
@@ -53,6 +53,17 @@ impl Ints {
     #[inline(always)]
     pub fn minus(self, other: Self) -> Self {
         Self(i32x4_sub(self.0, other.0))
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        Self(i32x4_add(self.0, other.0))
+    }
+
+    /// Divided by 2ⁿ, rounded down.
+    #[inline(always)]
+    pub fn divided<const N: i32>(self) -> Self {
+        Self(i32x4_shr(self.0, N as u32))
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.

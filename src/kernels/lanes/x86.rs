@@ -35,16 +35,17 @@ impl Shorts {
         }
     }
 
-    /// The four halves of each of eight little-endian 16-bit words, the lowest first, as values from 0 to 15.
+    /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
+    /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]
     pub fn nibbles(words: &[u8; 16]) -> [Self; 4] {
         // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
         unsafe {
-            let (words, low) = (_mm_loadu_si128(words.as_ptr().cast()), _mm_set1_epi16(15));
+            let words = _mm_loadu_si128(words.as_ptr().cast());
             [
-                Self(_mm_and_si128(words, low)),
-                Self(_mm_and_si128(_mm_srli_epi16::<4>(words), low)),
-                Self(_mm_and_si128(_mm_srli_epi16::<8>(words), low)),
+                Self(_mm_and_si128(words, _mm_set1_epi16(0x000f))),
+                Self(_mm_and_si128(words, _mm_set1_epi16(0x00f0))),
+                Self(_mm_and_si128(words, _mm_set1_epi16(0x0f00))),
                 Self(_mm_srli_epi16::<12>(words)),
             ]
         }
@@ -62,6 +63,19 @@ impl Ints {
     pub fn minus(self, other: Self) -> Self {
         // SAFETY: SSE2 is part of x86-64.
         Self(unsafe { _mm_sub_epi32(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    pub fn plus(self, other: Self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_add_epi32(self.0, other.0) })
+    }
+
+    /// Divided by 2ⁿ, rounded down.
+    #[inline(always)]
+    pub fn divided<const N: i32>(self) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_srai_epi32::<N>(self.0) })
     }
 
     /// Adds the products of neighbours: lane `i` gets `a[2i] · b[2i] + a[2i + 1] · b[2i + 1]`.
