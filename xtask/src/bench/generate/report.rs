@@ -108,7 +108,7 @@ impl Report {
 
     fn download_section(&self) -> Option<Section> {
         let mut section =
-            Section::new("Runtime to download, MB", &["runtime", "files", "as it is", "gzip 9", "brotli 9"]);
+            Section::new("Runtime to download, MB", &["runtime", "files", "as it is", "gzip 9", "brotli 11"]);
         section.rows.extend(self.downloads.iter().map(|(who, download)| {
             let bytes = [download.raw, download.gzip, download.brotli];
             let mb = bytes.map(|bytes| format!("{:.2}", bytes as f64 / 1e6));
