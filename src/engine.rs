@@ -137,7 +137,8 @@ impl Engine {
         self.name.as_deref()
     }
 
-    /// SHA-256 of the weights file in hexadecimal, where there is one file and it is not large.
+    /// SHA-256 in hexadecimal of the weights file, where there is one that [arrived](crate::weights::Arriving) and it is
+    /// not large.
     pub fn sha256(&self) -> Option<&str> {
         self.sha256.as_deref()
     }

@@ -1,12 +1,13 @@
 //! What speed costs in accuracy, on the model that ships and a text that ships: the integer kernels with their rounded
 //! activations, and caches that keep keys and values in less memory.
 
+mod containers;
+
 use inkling::Engine;
 use inkling::convert::Source;
 use inkling::files::Files;
 use inkling::kernels::{CacheType, Format};
 use inkling::sample::log_softmax;
-use std::io::Cursor;
 use std::path::Path;
 
 /// More than rounding does here, far less than a quantization does.
@@ -25,9 +26,7 @@ fn converted(model: Files, format: Format) -> Vec<u8> {
 }
 
 fn file(bytes: &[u8]) -> Files {
-    let mut files = Files::new();
-    files.insert("model.gguf", Box::new(Cursor::new(bytes.to_vec())));
-    files
+    containers::files(&[("model.gguf", bytes)])
 }
 
 /// Nats per token.

@@ -10,7 +10,7 @@ import { turn } from './turn.js';
 
 /** @import { FromWorker, LoadProgress, ToWorker, WireSource, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
 /** @import { Trainer } from './worker-training.js' */
-/** @import { Engine, EngineEvent, EngineModule, Report } from './artifacts.js' */
+/** @import { Engine, EngineEvent, EngineModule, Loading, Report } from './artifacts.js' */
 
 /** @type {Engine | null} */
 let engine = null;
@@ -65,10 +65,7 @@ async function open({ request, source, artifact, threads: wanted, cacheType }) {
   const report = (/** @type {LoadProgress} */ progress) => post({ type: 'progress', request, progress });
   const starting = start(artifact, wanted);
   // The engine and the model's bytes travel together.
-  const [{ module, threads }, loading] = await Promise.all([
-    starting,
-    take(starting.then(({ module }) => module), source, report),
-  ]);
+  const [{ module, threads }, loading] = await Promise.all([starting, take(starting, source, report)]);
   engine = module.Engine.open(loading, (loadedBytes, totalBytes) => {
     // Of files that were picked, the whole way has been told.
     if (source.kind === 'url') report({ phase: 'open', loadedBytes, totalBytes });
@@ -78,16 +75,24 @@ async function open({ request, source, artifact, threads: wanted, cacheType }) {
   return { info, parameters: engine.parameters() };
 }
 
-/** The files of a model, in the engine's memory. @param {Promise<EngineModule>} module @param {WireSource} source @param {Report} report */
-async function take(module, source, report) {
-  const loading = module.then(({ Loading }) => new Loading());
-  const sink = async (/** @type {string} */ name, /** @type {number} */ length) => {
-    const files = await loading;
-    const file = files.file(name, length);
-    return (/** @type {Uint8Array} */ bytes) => files.write(file, bytes);
+/** The files of a model, in the engine's memory. @param {Promise<{ module: EngineModule }>} starting @param {WireSource} source @param {Report} report */
+async function take(starting, source, report) {
+  /** @type {Loading | null} */
+  let files = null;
+  const arriving = async () => {
+    const { module } = await starting;
+    return (files ??= new module.Loading());
   };
-  await deliver(source, sink, report);
-  return loading;
+  await deliver(
+    source,
+    async (name, length) => {
+      const files = await arriving();
+      const file = files.file(name, length);
+      return (bytes) => files.write(file, bytes);
+    },
+    report,
+  );
+  return arriving();
 }
 
 /** @param {Extract<ToWorker, { type: 'training' }>} message @returns {Promise<TrainingOpened>} */
@@ -101,7 +106,7 @@ async function openTraining({ artifact, threads: wanted, checkpoint }) {
     post: (request, event, transfer) => post({ type: 'event', request, event }, transfer),
     stopped: (request) => stopping.has(request),
     memoryBytes,
-    take: (source) => take(Promise.resolve(module), source, () => {}),
+    take: (source) => take(Promise.resolve({ module }), source, () => {}),
   });
   return { artifact, threads, memoryBytes: memoryBytes(), state: checkpoint ? trainer.engine.state() : null };
 }

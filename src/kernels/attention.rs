@@ -1,7 +1,7 @@
 //! Causal attention of new positions over a cache of keys and values.
 
 use super::exp::exp;
-use super::held::{Kept, Rows};
+use super::held::{Kept, Rows, Scaled};
 use super::lanes::Floats;
 use super::parallel::{self, Shared};
 use super::reduce::max;
@@ -57,14 +57,14 @@ pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<
             let q = &q[at..at + dim];
             match keys {
                 Rows::F32(keys) => dots(q, keys, scale, scores),
-                Rows::F16(keys, scales) => scaled_dots(q, keys, scales, scale, scores),
-                Rows::Q8(keys, scales) => scaled_dots(q, keys, scales, scale, scores),
+                Rows::F16(keys) => scaled_dots(q, keys, scale, scores),
+                Rows::Q8(keys) => scaled_dots(q, keys, scale, scores),
             }
             softmax(scores);
             match values {
                 Rows::F32(values) => weighted_sum(scores, values, &mut sums),
-                Rows::F16(values, scales) => scaled_sum(scores, values, scales, &mut sums),
-                Rows::Q8(values, scales) => scaled_sum(scores, values, scales, &mut sums),
+                Rows::F16(values) => scaled_sum(scores, values, &mut sums),
+                Rows::Q8(values) => scaled_sum(scores, values, &mut sums),
             }
             // SAFETY: no other part has this head of this position.
             unsafe { place.write(at, &sums) }
@@ -102,9 +102,9 @@ fn dots<K: Kept>(q: &[f32], keys: &[K], scale: f32, out: &mut [f32]) {
 
 /// [`dots`] with rows that have scales of their own.
 #[inline]
-fn scaled_dots<K: Kept>(q: &[f32], keys: &[K], scales: &[f32], scale: f32, out: &mut [f32]) {
-    dots(q, keys, scale, out);
-    for (out, scale) in out.iter_mut().zip(scales) {
+fn scaled_dots<K: Kept>(q: &[f32], keys: &Scaled<K>, scale: f32, out: &mut [f32]) {
+    dots(q, &keys.values, scale, out);
+    for (out, scale) in out.iter_mut().zip(&keys.scales) {
         *out *= scale;
     }
 }
@@ -155,11 +155,11 @@ fn four_dots<K: Kept>(q: &[f32], rows: [&[K]; ROWS]) -> [f32; ROWS] {
 
 /// [`weighted_sum`] of rows that have scales, with which the weights are multiplied.
 #[inline]
-fn scaled_sum<K: Kept>(weights: &mut [f32], values: &[K], scales: &[f32], out: &mut [f32]) {
-    for (weight, scale) in weights.iter_mut().zip(scales) {
+fn scaled_sum<K: Kept>(weights: &mut [f32], values: &Scaled<K>, out: &mut [f32]) {
+    for (weight, scale) in weights.iter_mut().zip(&values.scales) {
         *weight *= scale;
     }
-    weighted_sum(weights, values, out);
+    weighted_sum(weights, &values.values, out);
 }
 
 /// The rows of `values`, each times its weight, added up in their order.

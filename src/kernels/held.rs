@@ -1,5 +1,6 @@
 //! Keys and values as a cache keeps them: in f32, or smaller with a scale for each row.
 
+use super::float::from_f16;
 use super::lanes::Floats;
 use crate::error::{Error, Result};
 use half::f16;
@@ -83,7 +84,7 @@ impl Kept for Half {
 
     #[inline(always)]
     fn value(self) -> f32 {
-        f32::from(f16::from_le_bytes(self)) / RAISED
+        from_f16(self) / RAISED
     }
 }
 
@@ -102,12 +103,50 @@ impl Kept for Byte {
     }
 }
 
+/// Values of rows, and the scale of each row.
+#[derive(Clone)]
+pub struct Scaled<K> {
+    pub values: Vec<K>,
+    pub scales: Vec<f32>,
+}
+
+impl<K: Kept> Scaled<K> {
+    const NONE: Self = Self { values: Vec::new(), scales: Vec::new() };
+
+    /// Adds a row, a scale of NaN in place of one with a value that is not finite.
+    fn push(&mut self, row: &[f32], scale: impl Fn(f32) -> f32, kept: impl Fn(f32) -> K, worth: f32) {
+        let scale = scale(row.iter().fold(0f32, |most, value| most.max(value.abs())));
+        self.values.extend(row.iter().map(|value| kept(value / scale)));
+        let finite = row.iter().all(|value| value.is_finite());
+        self.scales.push(if finite { scale * worth } else { f32::NAN });
+    }
+
+    fn truncate(&mut self, rows: usize, dim: usize) {
+        self.values.truncate(rows * dim);
+        self.scales.truncate(rows);
+    }
+
+    fn grow(&mut self, rows: usize, dim: usize) -> Result<()> {
+        grow(&mut self.values, rows * dim, dim)?;
+        grow(&mut self.scales, rows, 1)
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.values.extend_from_slice(&other.values);
+        self.scales.extend_from_slice(&other.scales);
+    }
+
+    fn size_in_bytes(&self) -> usize {
+        size(&self.values) + size(&self.scales)
+    }
+}
+
 /// Rows of one head, one after the other.
 #[derive(Clone)]
 pub enum Rows {
     F32(Vec<f32>),
-    F16(Vec<Half>, Vec<f32>),
-    Q8(Vec<Byte>, Vec<f32>),
+    F16(Scaled<Half>),
+    Q8(Scaled<Byte>),
 }
 
 impl Rows {
@@ -115,8 +154,8 @@ impl Rows {
     pub fn new(kind: CacheType) -> Self {
         match kind {
             CacheType::F32 => Self::F32(Vec::new()),
-            CacheType::F16 => Self::F16(Vec::new(), Vec::new()),
-            CacheType::Q8 => Self::Q8(Vec::new(), Vec::new()),
+            CacheType::F16 => Self::F16(Scaled::NONE),
+            CacheType::Q8 => Self::Q8(Scaled::NONE),
         }
     }
 
@@ -124,20 +163,17 @@ impl Rows {
     pub fn values(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
-            Self::F16(values, _) => values.len(),
-            Self::Q8(values, _) => values.len(),
+            Self::F16(rows) => rows.values.len(),
+            Self::Q8(rows) => rows.values.len(),
         }
     }
 
     /// The memory they take, with what is set aside for more.
     pub fn size_in_bytes(&self) -> usize {
-        fn size<T>(values: &Vec<T>) -> usize {
-            values.capacity() * size_of::<T>()
-        }
         match self {
             Self::F32(values) => size(values),
-            Self::F16(values, scales) => size(values) + size(scales),
-            Self::Q8(values, scales) => size(values) + size(scales),
+            Self::F16(rows) => rows.size_in_bytes(),
+            Self::Q8(rows) => rows.size_in_bytes(),
         }
     }
 
@@ -145,14 +181,8 @@ impl Rows {
     pub fn truncate(&mut self, rows: usize, dim: usize) {
         match self {
             Self::F32(values) => values.truncate(rows * dim),
-            Self::F16(values, scales) => {
-                values.truncate(rows * dim);
-                scales.truncate(rows);
-            }
-            Self::Q8(values, scales) => {
-                values.truncate(rows * dim);
-                scales.truncate(rows);
-            }
+            Self::F16(held) => held.truncate(rows, dim),
+            Self::Q8(held) => held.truncate(rows, dim),
         }
     }
 
@@ -163,30 +193,19 @@ impl Rows {
     pub fn grow(&mut self, rows: usize, dim: usize) -> Result<()> {
         match self {
             Self::F32(values) => grow(values, rows * dim, dim),
-            Self::F16(values, scales) => grow(values, rows * dim, dim).and_then(|()| grow(scales, rows, 1)),
-            Self::Q8(values, scales) => grow(values, rows * dim, dim).and_then(|()| grow(scales, rows, 1)),
+            Self::F16(held) => held.grow(rows, dim),
+            Self::Q8(held) => held.grow(rows, dim),
         }
     }
 
     /// Adds a row. One with a value that is not finite becomes NaN as a whole where it has a scale.
     pub fn push(&mut self, row: &[f32]) {
-        let largest =
-            row.iter().fold(0f32, |most, value| if value.is_nan() { f32::NAN } else { most.max(value.abs()) });
-        let finite = row.iter().all(|value| value.is_finite());
         match self {
             Self::F32(values) => values.extend_from_slice(row),
-            Self::F16(values, scales) => {
-                // The largest comes to lie from 2¹⁴ to 2¹⁵; a scale that is itself subnormal would cost time.
-                let exponent = (largest.to_bits() >> 23) as i32 - 127 - 14;
-                let scale = f32::from_bits(((exponent.clamp(-100, 110) + 127) as u32) << 23);
-                let kept = row.iter().map(|value| f16::from_f32(value / scale));
-                values.extend(kept.map(|half| if half.is_normal() { half.to_le_bytes() } else { [0; 2] }));
-                scales.push(if finite { scale * RAISED } else { f32::NAN });
-            }
-            Self::Q8(values, scales) => {
-                let scale = (largest / f32::from(i8::MAX)).max(f32::MIN_POSITIVE);
-                values.extend(row.iter().map(|value| (value / scale).round() as i8 as Byte));
-                scales.push(if finite { scale } else { f32::NAN });
+            Self::F16(held) => held.push(row, power_of_two, normal_half, RAISED),
+            Self::Q8(held) => {
+                let scale = |largest: f32| (largest / f32::from(i8::MAX)).max(f32::MIN_POSITIVE);
+                held.push(row, scale, |value| value.round() as i8 as Byte, 1.0);
             }
         }
     }
@@ -195,17 +214,27 @@ impl Rows {
     pub fn extend(&mut self, other: &Self) {
         match (self, other) {
             (Self::F32(to), Self::F32(from)) => to.extend_from_slice(from),
-            (Self::F16(to, to_scales), Self::F16(from, scales)) => {
-                to.extend_from_slice(from);
-                to_scales.extend_from_slice(scales);
-            }
-            (Self::Q8(to, to_scales), Self::Q8(from, scales)) => {
-                to.extend_from_slice(from);
-                to_scales.extend_from_slice(scales);
-            }
+            (Self::F16(to), Self::F16(from)) => to.extend(from),
+            (Self::Q8(to), Self::Q8(from)) => to.extend(from),
             _ => debug_assert!(false, "rows of two types"),
         }
     }
+}
+
+/// Divided by it, the largest value lies from 2¹⁴ to 2¹⁵. A scale that is itself subnormal would cost time.
+fn power_of_two(largest: f32) -> f32 {
+    let exponent = (largest.to_bits() >> 23) as i32 - 127 - 14;
+    f32::from_bits(((exponent.clamp(-100, 110) + 127) as u32) << 23)
+}
+
+fn normal_half(value: f32) -> Half {
+    let half = f16::from_f32(value);
+    if half.is_normal() { half.to_le_bytes() } else { [0; 2] }
+}
+
+/// The bytes that are set aside.
+fn size<T>(values: &Vec<T>) -> usize {
+    values.capacity() * size_of::<T>()
 }
 
 /// Makes room for `more` values: in steps of a quarter, and of 64 rows at least, so that little is left unused and little
@@ -229,14 +258,14 @@ mod tests {
 
     /// All values of rows of `dim`.
     fn kept(rows: &Rows, dim: usize) -> Vec<f32> {
-        fn scaled<K: Kept>(values: &[K], scales: &[f32], dim: usize) -> Vec<f32> {
-            let rows = values.chunks(dim).zip(scales);
+        fn scaled<K: Kept>(rows: &Scaled<K>, dim: usize) -> Vec<f32> {
+            let rows = rows.values.chunks(dim).zip(&rows.scales);
             rows.flat_map(|(row, scale)| row.iter().map(move |value| value.value() * scale)).collect()
         }
         match rows {
             Rows::F32(values) => values.clone(),
-            Rows::F16(values, scales) => scaled(values, scales, dim),
-            Rows::Q8(values, scales) => scaled(values, scales, dim),
+            Rows::F16(rows) => scaled(rows, dim),
+            Rows::Q8(rows) => scaled(rows, dim),
         }
     }
 

@@ -3,8 +3,9 @@
 use super::thrown;
 use crate::error::Error;
 use crate::kernels::{Format, measure};
-use js_sys::{Function, Reflect};
+use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
+use web_sys::Performance;
 
 /// Seconds of one product: see [`measure::product`].
 #[wasm_bindgen(js_name = measureProduct)]
@@ -33,7 +34,6 @@ pub fn measure_read(bytes: usize, milliseconds: f64) -> Result<f64, JsValue> {
 
 /// The page's clock, in seconds.
 fn clock() -> Result<impl Fn() -> f64, JsValue> {
-    let performance = Reflect::get(&js_sys::global(), &"performance".into())?;
-    let now: Function = Reflect::get(&performance, &"now".into())?.dyn_into()?;
-    Ok(move || now.call0(&performance).ok().and_then(|now| now.as_f64()).unwrap_or_default() / 1000.0)
+    let performance: Performance = Reflect::get(&js_sys::global(), &"performance".into())?.dyn_into()?;
+    Ok(move || performance.now() / 1000.0)
 }

@@ -174,7 +174,8 @@ impl Engine {
 /// A slice of about so many tokens.
 fn whole(tokens: usize) -> usize {
     let tokens = tokens.clamp(SMALLEST_SLICE, LARGEST_SLICE);
-    if tokens < WHOLE { tokens / SMALLEST_SLICE * SMALLEST_SLICE } else { tokens / WHOLE * WHOLE }
+    let step = if tokens < WHOLE { SMALLEST_SLICE } else { WHOLE };
+    tokens / step * step
 }
 
 /// For every byte offset of `text`, and its end, the offset in UTF-16 units.

@@ -1,6 +1,7 @@
 //! What training computes with, and norms, activations and rotation for reading too: operations on f32 tensors
-//! `[rows, width]` on the CPU, each with its gradient written by hand and each in a file of its own. Sums are taken in an order that does not depend on the number of cores, so that a
-//! run can be repeated bit for bit. The tests compare each with candle's plain operations and with finite differences.
+//! `[rows, width]` on the CPU, each with its gradient written by hand and each in a file of its own. Sums are taken in an
+//! order that does not depend on the number of cores, so that a run can be repeated bit for bit. The tests compare each
+//! with candle's plain operations and with finite differences.
 
 mod activation;
 mod attention;

@@ -236,7 +236,7 @@ pub fn dist() -> Result<PathBuf> {
 fn find(subject: &Subject, who: Who, threads: usize, browser: bool, workloads: &[Workload]) -> Result<(Runner, Value)> {
     let native = matches!(who, Who::Native | Who::LlamaCpp);
     ensure!(native || browser, "chromium with chromedriver; try: apt-get install chromium chromium-driver");
-    if matches!(who, Who::Inkling | Who::InklingSimd128 | Who::InklingQ8Cache | Who::Page) {
+    if !native && !who.is_peer() {
         dist()?;
     }
     let packages = who.package().map(Package::ensure).transpose()?;
