@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::contenders::{F16, F32, Q4_0, Q4_K_M, Q8_0, SMOL_Q8_0, STORIES, Subject, Who};
 use super::entry::{Entry, Metric};
+use super::limits;
 use super::sizes::Download;
 use super::stories;
 use super::task::{LONG, SHORT};
@@ -59,6 +60,7 @@ const AIMS: [Aim; 21] = [
 
 /// MB of the runtime, as brotli has it.
 const DOWNLOAD: f64 = 1.0;
+const DOWNLOAD_IS: &str = "runtime to download, brotli, MB";
 
 /// An aim with what came of it.
 pub struct Goal {
@@ -99,8 +101,8 @@ pub fn goals(entries: &[Entry], downloads: &[(Who, Download)]) -> Vec<Goal> {
         goals.push(Goal { what: format!("{what}; {threads}"), ours: median(own, metric), peer, against, disturbed });
     }
     if let Some((_, download)) = downloads.iter().find(|(who, _)| *who == Who::Inkling) {
-        let (what, ours) = ("runtime to download, brotli, MB".into(), Some(download.brotli as f64 / 1e6));
-        goals.push(Goal { what, ours, peer: None, against: AtMost(DOWNLOAD), disturbed: false });
+        let ours = Some(download.brotli as f64 / 1e6);
+        goals.push(Goal { what: DOWNLOAD_IS.into(), ours, peer: None, against: AtMost(DOWNLOAD), disturbed: false });
     }
     goals
 }
@@ -149,6 +151,13 @@ impl Goal {
         vec![self.what.clone(), number(self.ours), peer, its, ratio, aim, verdict]
     }
 
+    /// What stands in the way, where the goal is missed.
+    fn limit(&self) -> Option<String> {
+        let missed = self.share().is_some_and(|share| share < 1.0);
+        let (name, limit) = limits::of(&self.what).filter(|_| missed)?;
+        Some(format!("{name}: {limit}"))
+    }
+
     pub fn json(&self) -> Value {
         json!({
             "what": self.what, "ours": self.ours, "aim": self.aim(), "reached": self.reached(),
@@ -162,6 +171,8 @@ pub fn section(goals: &[Goal]) -> Section {
     let mut section =
         Section::new("Goals", &["goal", "inkling", "best peer of this run", "its figure", "ratio", "aim", "result"]);
     section.rows.extend(goals.iter().map(Goal::row));
+    section.notes.extend(goals.iter().filter_map(Goal::limit));
+    section.notes.dedup();
     section
 }
 
@@ -187,6 +198,22 @@ mod tests {
         assert_eq!(goals[1].json()["met"], true);
         // Nothing of ours was asked for there.
         assert!(goals.iter().all(|goal| !goal.what.starts_with("F32")));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_said_of_missed_goals_only() {
+        for (name, _) in limits::LIMITS {
+            let aims = AIMS.iter().map(|aim| aim.0).chain([DOWNLOAD_IS]);
+            assert!(aims.into_iter().any(|aim| aim.starts_with(name)), "no aim is called {name}");
+        }
+        let notes = |speed: f64| {
+            let ours = entry(&Q8_0, Who::Inkling, 2, speed, 0.0);
+            section(&goals(&[ours, entry(&Q8_0, Who::Wllama2, 2, 20.0, 0.0)], &[])).notes
+        };
+        assert!(notes(100.0).is_empty());
+        let missed = notes(29.0);
+        assert_eq!(missed.len(), 1, "both lengths of a prompt have one reason");
+        assert!(missed[0].starts_with("Q8_0 prefill: "), "{missed:?}");
     }
 
     #[test]

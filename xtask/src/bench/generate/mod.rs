@@ -13,6 +13,7 @@ mod contenders;
 mod entry;
 mod goals;
 mod kernels;
+mod limits;
 mod mixture;
 mod models;
 mod native;
