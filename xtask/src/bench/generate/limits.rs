@@ -1,0 +1,54 @@
+//! What stands between a figure and its goal: what profiles showed and what was tried. Said only where a goal is missed.
+
+/// By the name of the aim in `goals`. Read from profiles on two cores of an AMD EPYC without AVX-VNNI, in Chromium 156.
+pub const LIMITS: [(&str, &str); 8] = [
+    (
+        "Q8_0 prefill",
+        "Two thirds of the time goes to products, at 27 billion multiply-adds a second and thread. WebAssembly's widest \
+         exact instruction makes 8 of them and needs an addition after it; three such ports of a processor would make 36. \
+         Activations in 7 bits would be quicker, as the peer has them, and less exact; in two halves of 7 bits they are \
+         not quicker. Attention takes 11 %, unpacking weights 8 %, which eight groups of rows at a time already share.",
+    ),
+    (
+        "Q4_K_M decode, 64+64",
+        "Arithmetic, not memory: unpacking takes a mask and a product for each 8 weights. Nibbles are multiplied where \
+         they stand in their words, which gave 15 %.",
+    ),
+    (
+        "Q4_0 decode, 64+64",
+        "Arithmetic, not memory: unpacking takes a mask and a product for each 8 weights. Nibbles are multiplied where \
+         they stand in their words, which gave 20 %.",
+    ),
+    (
+        "Q8_0 beside a busy core, of one thread there",
+        "A token waits for whichever thread was interrupted last. Threads take rows as they become free and sleep after a \
+         short spin; what is left differs from round to round.",
+    ),
+    (
+        "Q8_0 peak memory of the page, MB",
+        "A page with nothing in it holds about 120 MB by this measure, 95 of them the browser's own program, and the file \
+         is 136 MB; a model's bytes lie in memory once. Keys and values of the longest text come next: in 8 bits they \
+         take 35 MB less than in f32.",
+    ),
+    (
+        "Q8_0 load from a local server, ms",
+        "The browser hands the file over at 300 to 390 MB/s, which takes 350 to 450 ms, and compiles the engine beside it \
+         (160 to 200 ms). Laying out the last weights and building the tokenizer take 140 ms, starting workers up to 90.",
+    ),
+    (
+        "stories: peak memory of the page, MB",
+        "A page with nothing in it holds about 120 MB by this measure. One visit reaches 245: 127 are the browser's own \
+         files, 13 the engine's memory, the rest its code, the page and the workers. The visits before it are in the same \
+         process and not all cleared away when the next begins.",
+    ),
+    (
+        "runtime to download",
+        "A quarter is our own code, a quarter regular expressions and tokenizers with their tables of Unicode, the rest \
+         mostly candle with the gradients of all its operations, and formats. wasm-opt saves less than 1 %.",
+    ),
+];
+
+/// What is known about an aim, with the name it is known under.
+pub fn of(what: &str) -> Option<(&'static str, &'static str)> {
+    LIMITS.into_iter().find(|(name, _)| what.starts_with(name))
+}
