@@ -94,7 +94,7 @@ export class Connection {
     const pending = this.#pending.get(message.request);
     if (!pending) return;
     if (message.type === 'progress') return pending.onProgress?.(message.progress);
-    if (message.type === 'event') return pending.onEvent?.(message.event);
+    if (message.type === 'events') return message.events.forEach((event) => pending.onEvent?.(event));
     this.#pending.delete(message.request);
     if (message.type === 'done') pending.resolve(message.result);
     else if (message.type === 'aborted') pending.reject(new InklingError('aborted', 'stopped'));

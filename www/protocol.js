@@ -2,8 +2,8 @@
  * The messages between a page (`inkling.js`) and its worker (`worker.js`), as types. There is no code here.
  *
  * Every request carries a number and ends exactly once: `done`, `error`, or `aborted`. Until then it may send
- * `progress` (while a model is opened) or `event` (while it generates or trains). Events carry deltas; only the preview
- * of a beam search is a whole text. A worker either holds a model (`open`) or a training (`training`), not both.
+ * `progress` (while a model is opened) or `events` (while it generates or trains), several at once where they come fast.
+ * They carry deltas; only the preview of a beam search is a whole text. A worker either holds a model (`open`) or a training (`training`), not both.
  */
 
 /**
@@ -29,7 +29,7 @@
 /**
  * `fatal` says that the worker's memory can no longer be trusted: the client throws the worker away.
  * @typedef {{ type: 'progress', request: number, progress: LoadProgress }
- *         | { type: 'event', request: number, event: StreamedEvent | TrainingEvent }
+ *         | { type: 'events', request: number, events: (StreamedEvent | TrainingEvent)[] }
  *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | TrainingResult }
  *         | { type: 'error', request: number, code: string, message: string, fatal: boolean }
  *         | { type: 'aborted', request: number }} FromWorker

@@ -1,6 +1,7 @@
 /**
- * The worker: opens one model, or one training (worker-training.js), then answers requests. It alone imports the WebAssembly module. Generation is pumped one
- * unit at a time, and between two units the worker listens, so that a stop takes effect within one token.
+ * The worker: opens one model, or one training (worker-training.js), then answers requests. It alone imports the
+ * WebAssembly module. Generation is pumped one unit at a time; after each that takes longer than a frame of the screen,
+ * or several that do not, the worker sends what came and listens, so that a stop takes effect at once.
  */
 
 import { ARTIFACTS } from './artifacts.js';
@@ -22,6 +23,12 @@ let memory = null;
 const running = new Set();
 /** Of these, the ones that are to stop. @type {Set<number>} */
 const stopping = new Set();
+
+/**
+ * How long the worker computes before it sends and listens, in milliseconds: less than a frame of the screen. Messages
+ * take a small model as long as its tokens, and its threads fall asleep meanwhile.
+ */
+const PAUSE = 12;
 
 /** @param {FromWorker} message @param {Transferable[]} [transfer]  what need not be copied */
 const post = (message, transfer = []) => self.postMessage(message, { transfer });
@@ -103,7 +110,7 @@ async function openTraining({ artifact, threads: wanted, checkpoint }) {
   ]);
   const threads = await started;
   trainer = await Trainer.open(module.Training, checkpoint, {
-    post: (request, event, transfer) => post({ type: 'event', request, event }, transfer),
+    post: (request, event, transfer) => post({ type: 'events', request, events: [event] }, transfer),
     stopped: (request) => stopping.has(request),
     memoryBytes,
     take: (source) => take(Promise.resolve({ module }), source, () => {}),
@@ -153,20 +160,36 @@ async function generate(engine, { request, prompt, config }) {
   if (stopping.has(request)) return null;
   const meter = new Meter(engine.start(prompt, config));
   let streamed = 0;
-  for (;;) {
-    await turn();
-    if (stopping.has(request)) {
-      engine.cancel();
-      return null;
+  /** What has come and was not sent. @type {StreamedEvent[]} */
+  let events = [];
+  let paused = performance.now();
+  const send = () => {
+    if (events.length > 0) post({ type: 'events', request, events });
+    events = [];
+  };
+  try {
+    for (;;) {
+      const began = performance.now();
+      const event = engine.advance();
+      const now = performance.now();
+      const stats = meter.add(event, now - began);
+      if (event.type === 'done') {
+        return { sequences: event.sequences, text: event.sequences[0]?.text.slice(streamed) ?? '', stats };
+      }
+      if (event.type === 'token' && event.sequence === 0) streamed += event.text.length;
+      events.push(streamedEvent(event, stats));
+      const isFirst = stats.newTokens === 1;
+      if (now - paused < PAUSE && !isFirst) continue;
+      send();
+      await turn();
+      if (stopping.has(request)) {
+        engine.cancel();
+        return null;
+      }
+      paused = performance.now();
     }
-    const began = performance.now();
-    const event = engine.advance();
-    const stats = meter.add(event, performance.now() - began);
-    if (event.type === 'done') {
-      return { sequences: event.sequences, text: event.sequences[0]?.text.slice(streamed) ?? '', stats };
-    }
-    if (event.type === 'token' && event.sequence === 0) streamed += event.text.length;
-    post({ type: 'event', request, event: streamedEvent(event, stats) });
+  } finally {
+    send();
   }
 }
 

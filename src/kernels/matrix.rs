@@ -38,6 +38,8 @@ enum Kind {
 
 /// Bytes of weights that stay in cache while a batch passes over them, and make a part for one thread.
 const PART: usize = 1 << 16;
+/// The least bytes that a thread takes at once for one row of activations.
+const LEAST: usize = 1 << 13;
 /// What memory is wanted for while a matrix is made.
 const WHAT: &str = "laying out weights";
 
@@ -191,13 +193,11 @@ impl Matrix {
         let shared = parallel::Shared::new(&mut out);
         let groups = self.rows.div_ceil(interleaved::ROWS);
         // Below that, waking another thread takes longer than the work.
-        let mut width = if groups * group_bytes * n < 2 * PART { groups } else { PART / group_bytes }.max(1);
-        if n > 1 {
-            width = width.next_multiple_of(interleaved::UNPACKED);
-        }
-        parallel::try_for_each((0..groups).step_by(width), |first| {
-            let end = (first + width).min(groups);
-            for (first, groups) in self.weights.groups(first..end) {
+        let alone = groups * group_bytes * n < 2 * PART;
+        let unit = if n > 1 { interleaved::UNPACKED } else { (LEAST / group_bytes).max(1) };
+        let (most, least) = if alone { (groups, groups) } else { (PART / group_bytes, unit) };
+        parallel::try_ranges(groups, most, least.max(1), |range| {
+            for (first, groups) in self.weights.groups(range) {
                 let store = |i: usize, group: usize, sums: &[[f32; interleaved::ROWS]]| {
                     let row = (first + group) * interleaved::ROWS;
                     let sums = sums.as_flattened();

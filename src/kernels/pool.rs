@@ -6,8 +6,8 @@ use std::hint::spin_loop;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
-/// Looks for work before a thread sleeps: some tens of microseconds.
-const PATIENCE: u32 = 20_000;
+/// Looks for work before a thread sleeps: about a tenth of a millisecond, which outlasts the choice of a token.
+const PATIENCE: u32 = 100_000;
 /// Looks at a thread that does not finish its part before it is given up: some minutes.
 const GIVEN_UP: u64 = 1 << 37;
 
