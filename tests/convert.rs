@@ -320,3 +320,16 @@ fn vocabularies_of_characters() {
     let Err(error) = error else { panic!("expected a refusal") };
     assert!(error.code() == "unsupported" && error.to_string().contains("WordLevel"), "{error}");
 }
+
+/// A vocabulary of characters, which GGUF says with merges of their bytes, comes back as what it was.
+#[test]
+fn characters_come_back_from_gguf() {
+    let bytes = std::fs::read("models/poems/model.gguf").unwrap();
+    let folder = folder_of(&mut Source::open(one(&bytes)).unwrap(), Format::F32).unwrap();
+    let tokenizer: Value = serde_json::from_slice(&folder["tokenizer.json"]).unwrap();
+    let model = &tokenizer["model"];
+    let vocab = model["vocab"].as_object().unwrap();
+    assert_eq!((vocab.len(), model["unk_token"].as_str()), (4678, Some("<unk>")));
+    assert!(vocab.contains_key("月") && !vocab.contains_key("æľĪ"));
+    assert_eq!(model["merges"], json!([]));
+}

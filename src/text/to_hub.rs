@@ -1,12 +1,13 @@
 //! `tokenizer.ggml.*` metadata as `tokenizer.json` and `tokenizer_config.json`. What comes out is read back and compared
 //! with the original on many texts: what Hugging Face's format cannot say exactly is refused.
 
+use super::bytes::byte_of;
 use super::gguf::{self, Kind, expressions, is_llama3};
 use super::{Tokenizer, bad, hub, unsupported};
 use crate::Result;
 use crate::weights::Metadata;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The two files of a tokenizer.
 pub struct HubVocabulary {
@@ -34,8 +35,11 @@ pub fn to_hub(metadata: &Metadata) -> Result<HubVocabulary> {
     let (bos, eos) = (original.bos_token_id(), original.eos_token_id());
     let kinds = gguf::kinds(metadata, tokens.len(), [bos, eos, None])?;
     let byte_level = metadata.get_str("tokenizer.ggml.model")? == Some("gpt2");
-    let parts =
-        if byte_level { byte_level_parts(metadata, tokens)? } else { sentencepiece_parts(metadata, tokens, &kinds)? };
+    let parts = if byte_level {
+        byte_level_parts(metadata, tokens, &kinds)?
+    } else {
+        sentencepiece_parts(metadata, tokens, &kinds)?
+    };
     let added: Vec<Value> = (tokens.iter().zip(&kinds).enumerate())
         .filter(|(_, (token, kind))| {
             matches!(kind, Kind::Control | Kind::Unknown | Kind::UserDefined) && !token.is_empty()
@@ -78,24 +82,60 @@ struct Parts {
     model: Value,
 }
 
-fn byte_level_parts(metadata: &Metadata, tokens: &[String]) -> Result<Parts> {
+fn byte_level_parts(metadata: &Metadata, tokens: &[String], kinds: &[Kind]) -> Result<Parts> {
     let pre = metadata.get_str("tokenizer.ggml.pre")?;
+    let merges = metadata.get_str_array("tokenizer.ggml.merges")?.unwrap_or_default();
+    let merges: Vec<(&str, &str)> = merges.iter().filter_map(|line| line.split_once(' ')).collect();
+    let known: HashSet<&str> = tokens.iter().map(String::as_str).collect();
+    if !merges.iter().all(|(left, right)| known.contains(left) && known.contains(right)) {
+        return character_parts(metadata, tokens, kinds, &merges);
+    }
     let byte_level = |regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex });
     let pre_tokenizer = match expressions(pre)? {
         [super::split::GPT2] => byte_level(true),
         several => {
-            let split = |e: &&str| json!({ "type": "Split", "pattern": { "Regex": e }, "behavior": "Isolated", "invert": false });
-            let steps: Vec<Value> = several.iter().map(split).chain([byte_level(false)]).collect();
+            let steps: Vec<Value> = several.iter().map(|e| split(e)).chain([byte_level(false)]).collect();
             json!({ "type": "Sequence", "pretokenizers": steps })
         }
     };
-    let merges = metadata.get_str_array("tokenizer.ggml.merges")?.unwrap_or_default();
-    let merges: Vec<(&str, &str)> = merges.iter().filter_map(|line| line.split_once(' ')).collect();
     Ok(Parts {
         normalizer: Value::Null,
         pre_tokenizer,
         decoder: byte_level(true),
         model: bpe(tokens, &merges, json!({ "ignore_merges": pre.is_some_and(is_llama3) })),
+    })
+}
+
+fn split(expression: &str) -> Value {
+    json!({ "type": "Split", "pattern": { "Regex": expression }, "behavior": "Isolated", "invert": false })
+}
+
+/// Characters, and merges of characters, that a GGUF file has as merges of bytes by way of symbols that are no tokens: what
+/// `to_gguf` makes of them, undone.
+fn character_parts(metadata: &Metadata, tokens: &[String], kinds: &[Kind], merges: &[(&str, &str)]) -> Result<Parts> {
+    let spelled = |letters: &str| {
+        let bytes: Option<Vec<u8>> = letters.chars().map(byte_of).collect();
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok())
+    };
+    let whole: Option<Vec<String>> = (tokens.iter().zip(kinds))
+        .map(|(token, kind)| if *kind == Kind::Normal { spelled(token) } else { Some(token.clone()) })
+        .collect();
+    let Some(whole) = whole else {
+        return Err(unsupported("merges by way of symbols that are no tokens", "whole characters", "parts of some"));
+    };
+    let known: HashSet<&str> = whole.iter().map(String::as_str).collect();
+    let merges: Vec<(String, String)> = (merges.iter())
+        .filter_map(|(left, right)| Some((spelled(left)?, spelled(right)?)))
+        .filter(|(left, right)| known.contains(left.as_str()) && known.contains(right.as_str()))
+        .collect();
+    let merges: Vec<(&str, &str)> = merges.iter().map(|(left, right)| (left.as_str(), right.as_str())).collect();
+    let unknown = metadata.get_u64("tokenizer.ggml.unknown_token_id")?.and_then(|id| whole.get(id as usize));
+    let steps: Vec<Value> = expressions(metadata.get_str("tokenizer.ggml.pre")?)?.iter().map(|e| split(e)).collect();
+    Ok(Parts {
+        normalizer: Value::Null,
+        pre_tokenizer: json!({ "type": "Sequence", "pretokenizers": steps }),
+        decoder: json!({ "type": "Fuse" }),
+        model: bpe(&whole, &merges, json!({ "unk_token": unknown })),
     })
 }
 
