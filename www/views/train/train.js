@@ -3,7 +3,7 @@
  * Each stage is a file of its own beside this one.
  */
 
-import { addWords, bytes as size, has, onLanguage, t, translate } from '../../i18n.js';
+import { addWords, bytes as size, has, number, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/train.js';
 import zh from '../../i18n/zh/train.js';
 import { fillAlert } from '../../notices.js';
@@ -213,13 +213,23 @@ export class View {
 
   /** @param {'text' | 'vocabulary' | 'model'} stage */
   async #upTo(stage) {
-    if (!(await this.#hasText())) return;
+    if (!(await this.#ready())) return;
     // A model's shape alone is quick to draw; how long it takes has to be tried out.
     await (stage === 'model' ? this.session.measure() : this.session.ensure(stage));
     this.#say(() => t('train.status.done'));
   }
 
-  async #hasText() {
+  /** Whether there is something to work on, and every number is one that can be. */
+  async #ready() {
+    const wrong = /** @type {HTMLInputElement | null} */ (this.root.querySelector('input[aria-invalid="true"]'));
+    if (wrong) {
+      const { min, max } = wrong;
+      const name = wrong.labels?.[0]?.querySelector('span')?.textContent ?? '';
+      wrong.closest('details')?.setAttribute('open', '');
+      this.error('bad_number', { values: { name, min, max } });
+      wrong.focus();
+      return false;
+    }
     await this.text.settle();
     if (this.session.files.length > 0) return true;
     this.error('empty', {
@@ -252,7 +262,7 @@ export class View {
       });
     }
     await this.#try(async () => {
-      if (!(await this.#hasText())) return;
+      if (!(await this.#ready())) return;
       await session.prepare();
       const { plan } = session;
       if (plan && !session.fits) throw Object.assign(new Error(), { code: 'model_too_large' });
@@ -399,7 +409,10 @@ export class View {
     if (busy) this.#say(() => t(`train.status.${busy}`));
     else if (status === 'running') this.#say(() => t('train.status.running'));
     else if (status === 'paused') this.#say(() => t('train.status.paused'));
-    else if (status === 'finished') this.#say(() => t('train.status.finished'));
+    else if (status === 'finished' && session.early) {
+      const { step = 0, maxSteps = 0 } = session.history.last ?? {};
+      this.#say(() => t('train.status.early', { step: number(step), steps: number(maxSteps) }));
+    } else if (status === 'finished') this.#say(() => t('train.status.finished'));
   }
 
   /** @param {StageName} name @returns {'done' | 'doing' | 'todo'} */

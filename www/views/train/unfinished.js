@@ -70,7 +70,7 @@ export class Unfinished {
           make('button', {
             type: 'button',
             class: 'continue',
-            words: finished ? 'train.unfinished.open' : 'train.unfinished.continue',
+            words: 'train.unfinished.open',
             on: { click: () => void go() },
           }),
           make('button', { type: 'button', words: 'train.unfinished.discard', on: { click: () => void remove() } }),
