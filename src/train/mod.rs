@@ -25,6 +25,7 @@ mod trainer;
 pub mod vocabulary;
 mod words;
 
+pub use clean::{Removed, What};
 pub use corpus::{CleanReport, Corpus, SourceFile};
 pub use data::Data;
 pub use held_out::Measured;

@@ -57,10 +57,13 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let out = args.out.clone().or(args.recipe.as_deref().map(default_folder)).unwrap_or_default();
-    std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
     let progress = Progress::new(args.json);
     let mut trainer = match &args.recipe {
-        Some(path) => begin(&args, read_recipe(path)?, &out, &progress)?,
+        Some(path) => {
+            let recipe = read_recipe(path)?;
+            std::fs::create_dir_all(&out).with_context(|| format!("creating {}", out.display()))?;
+            begin(&args, recipe, &out, &progress)?
+        }
         None => resume(&out)?,
     };
     if args.prepare {
@@ -81,7 +84,8 @@ fn default_folder(recipe: &Path) -> PathBuf {
 
 fn resume(out: &Path) -> Result<Trainer> {
     let path = out.join(CHECKPOINT);
-    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let bytes = std::fs::read(&path)
+        .with_context(|| format!("expected a run to go on with at {}; --recipe begins one", path.display()))?;
     Ok(Trainer::resume(&bytes)?.0)
 }
 
@@ -106,7 +110,7 @@ fn begin(args: &Args, recipe: Recipe, out: &Path, progress: &Progress) -> Result
             (setup, data, Some(model))
         }
     };
-    progress.vocabulary(&setup, &data);
+    progress.vocabulary(&setup, &data, args.from.is_none());
     let plan = Plan::new(&setup.config, &setup.recipe.training, data.tokens.len())?;
     plan.check_memory(available_memory())?;
     progress.plan(&plan);
@@ -148,7 +152,8 @@ fn train(trainer: &mut Trainer, args: &Args, out: &Path, mut progress: Progress)
     let options = trainer.setup().recipe.training.clone();
     let last = args.steps.map_or(options.max_steps, |steps| steps.min(options.max_steps));
     let taken = trainer.steps_taken();
-    ensure!(taken < last, "the checkpoint has taken {taken} of {last} steps already: there is nothing left to do");
+    ensure!(taken < last, "expected steps to take, found {taken} taken and the end at {last}");
+    progress.span(taken, last, options.max_steps);
     keep_previous(args, &out.join(CHECKPOINT))?;
     progress.measured(trainer.measured());
     let mut evaluation = None;
@@ -196,7 +201,10 @@ fn keep_previous(args: &Args, checkpoint: &Path) -> Result<()> {
         return Ok(());
     }
     let kept = checkpoint.with_file_name(format!("previous.{CHECKPOINT}"));
-    eprintln!("{} is an earlier run's; it is kept as {}", checkpoint.display(), kept.display());
+    let (found, kept_as) = (checkpoint.display(), kept.display());
+    eprintln!(
+        "{found} is an earlier run's, which --resume goes on with; this one begins anew, and it is kept as {kept_as}"
+    );
     std::fs::rename(checkpoint, &kept).with_context(|| format!("renaming {}", checkpoint.display()))
 }
 

@@ -1,7 +1,7 @@
 //! What a run says of itself, for people or as JSON lines.
 
 use inkling::train::corpus::CleanReport;
-use inkling::train::{Data, Evaluation, Measured, Plan, Setup, Step};
+use inkling::train::{Data, Evaluation, Measured, Plan, Removed, Setup, Step, What};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -37,13 +37,25 @@ impl Progress {
             "text: {} documents, {} characters; {} documents held out",
             report.documents, report.characters, report.held_out_documents
         );
-        self.said(&json!({ "corpus": report }), &text);
+        let changes = report.removed.iter().map(|removed| {
+            let Removed { what, count, examples } = removed;
+            let examples = if examples.is_empty() { String::new() } else { format!(", as {}", examples.join(" ")) };
+            format!("\n  {count} {}{examples}", in_words(*what))
+        });
+        self.said(&json!({ "corpus": report }), &(text + &changes.collect::<String>()));
     }
 
-    pub fn vocabulary(&self, setup: &Setup, data: &Data) {
-        let size = &setup.config["vocab_size"];
+    /// `from_text`: it was learned, not a model's.
+    pub fn vocabulary(&self, setup: &Setup, data: &Data, from_text: bool) {
+        let size = setup.config["vocab_size"].as_u64().unwrap_or_default();
+        let asked = setup.recipe.vocabulary.size as u64;
+        let fewer = if from_text && size < asked {
+            format!(" of the {asked} asked for, as the text has nothing more to merge")
+        } else {
+            String::new()
+        };
         let value = json!({ "vocabulary": { "size": size, "tokens": data.tokens.len() } });
-        self.said(&value, &format!("vocabulary: {size} tokens; the text has {} of them", data.tokens.len()));
+        self.said(&value, &format!("vocabulary: {size} tokens{fewer}; the text has {} of them", data.tokens.len()));
     }
 
     pub fn plan(&self, plan: &Plan) {
@@ -60,6 +72,13 @@ impl Progress {
             "tokensPerStep": plan.tokens_per_step, "epochs": plan.epochs,
         } });
         self.said(&value, &text);
+    }
+
+    /// The steps to take, of those the recipe has.
+    pub fn span(&self, taken: usize, last: usize, of: usize) {
+        let begin = if taken > 0 { format!("goes on after step {taken}") } else { "begins".to_string() };
+        let end = if last < of { format!("stops after step {last} of {of}") } else { format!("ends after step {of}") };
+        self.said(&json!({ "from": taken, "to": last, "of": of }), &format!("{begin} and {end}"));
     }
 
     pub fn measured(&self, measured: Measured) {
@@ -136,5 +155,19 @@ fn clock(seconds: f64) -> String {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// What cleaning did, after a count.
+fn in_words(what: What) -> &'static str {
+    match what {
+        What::Invalid => "pieces of another encoding or of none, and lines of a table that cannot be read",
+        What::Control => "control characters left out",
+        What::Whitespace => "runs of white space shortened",
+        What::Normalized => "characters written as Unicode normalizes them",
+        What::Lowercased => "capital letters made small",
+        What::Rare => "characters outside the alphabet left out",
+        What::Empty => "empty documents left out",
+        What::Duplicate => "documents left out that are the same as held-out ones",
     }
 }
