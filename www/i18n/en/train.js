@@ -43,7 +43,7 @@ export default {
   'train.stage.vocabulary': 'Vocabulary',
   'train.stage.vocabulary.help': 'A model reads pieces of text, not letters. The pair of pieces that occurs most often becomes a new piece, again and again.',
   'train.stage.model': 'Model',
-  'train.stage.model.help': 'Tables of numbers. At first they are random; training sets each of them.',
+  'train.stage.model.help': 'Tables of numbers. At first they are random, or those of the model it starts from; training sets each of them.',
   'train.stage.training': 'Training',
   'train.stage.training.help': 'Guess the next piece, compare, correct every number a little. The loss says how wrong the guesses are.',
   'train.stage.generate': 'Generate',
@@ -241,6 +241,8 @@ export default {
 
   'train.error.bad_number.title': '“{name}” is outside what is possible',
   'train.error.bad_number.help': 'Choose a number from {min} to {max}.',
+  'train.error.no_model.title': '“{name}” is neither a training nor a model',
+  'train.error.no_model.help': 'Choose a checkpoint (.inkling), a .gguf file, a .zip that this page exported, or the folder of a model. A text to train on belongs to the first step.',
   'train.error.empty.title': 'There is no text yet',
   'train.error.empty.help': 'Paste one, choose files, or take one of the texts of this page.',
   'train.error.too_large.title': '{name} is too large to train on here',

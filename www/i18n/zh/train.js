@@ -44,7 +44,7 @@ export default {
   'train.stage.vocabulary': '词表',
   'train.stage.vocabulary.help': '模型读的不是字母，而是文本的片段。出现最多的一对片段合并成一个新片段，如此反复。',
   'train.stage.model': '模型',
-  'train.stage.model.help': '一张张数字表。起初是随机的，训练确定其中的每一个数。',
+  'train.stage.model.help': '一张张数字表。起初是随机的，或取自作为起点的模型；训练确定其中的每一个数。',
   'train.stage.training': '训练',
   'train.stage.training.help': '猜下一个片段，比对，把每个数修正一点点。损失说明猜得有多错。',
   'train.stage.generate': '生成',
@@ -242,6 +242,8 @@ export default {
 
   'train.error.bad_number.title': '“{name}”超出了范围',
   'train.error.bad_number.help': '请选择 {min} 到 {max} 之间的数。',
+  'train.error.no_model.title': '“{name}”既不是训练也不是模型',
+  'train.error.no_model.help': '请选择检查点（.inkling）、.gguf 文件、本页导出的 .zip，或模型的文件夹。用来训练的文本请放在第一步。',
   'train.error.empty.title': '还没有文本',
   'train.error.empty.help': '请粘贴文本、选择文件，或使用本页自带的文本。',
   'train.error.too_large.title': '{name} 太大，无法在此训练',

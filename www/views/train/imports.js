@@ -32,7 +32,7 @@ export class Imports {
           blob: file,
         }));
         input.value = '';
-        void this.take(files);
+        void this.take(files, false);
       });
     }
     this.root = make(
@@ -66,13 +66,17 @@ export class Imports {
     (kind === 'file' ? this.#files : this.#folder).click();
   }
 
-  /** Files of any kind: what they are is seen from their names. @param {NamedBlob[]} files */
-  async take(files) {
+  /** Files of any kind: what they are is seen from their names. @param {NamedBlob[]} files @param {boolean} [orText]  whether others are a text */
+  async take(files, orText = true) {
     try {
       const checkpoint = files.find(({ name }) => CHECKPOINT.test(name));
       if (checkpoint)
         return await this.session.resume(checkpoint.blob, null, base(checkpoint.name).replace(CHECKPOINT, ''));
       const first = files.find(({ name }) => MODEL.test(name));
+      if (!first && !orText) {
+        const name = files[0] ? base(files[0].name) : '';
+        return this.view.error('no_model', { values: { name } });
+      }
       if (!first) return await this.view.text.take(files.map(({ name, blob }) => ({ name: base(name), blob })));
       const source = /\.zip$/i.test(first.name) ? await unzip(first.blob) : files;
       const folder = source[0]?.name.includes('/')
