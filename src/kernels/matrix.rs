@@ -192,11 +192,13 @@ impl Matrix {
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
         let shared = parallel::Shared::new(&mut out);
         let groups = self.rows.div_ceil(interleaved::ROWS);
-        // Below that, waking another thread takes longer than the work.
-        let alone = groups * group_bytes * n < 2 * PART;
-        let unit = if n > 1 { interleaved::UNPACKED } else { (LEAST / group_bytes).max(1) };
-        let (most, least) = if alone { (groups, groups) } else { (PART / group_bytes, unit) };
-        parallel::try_ranges(groups, most, least.max(1), |range| {
+        let least = match n {
+            // Below that, waking another thread takes longer than the work.
+            _ if groups * group_bytes * n < 2 * PART => groups,
+            1 => LEAST / group_bytes,
+            _ => interleaved::UNPACKED,
+        };
+        parallel::try_ranges(groups, PART / group_bytes.max(1), least.max(1), |range| {
             for (first, groups) in self.weights.groups(range) {
                 let store = |i: usize, group: usize, sums: &[[f32; interleaved::ROWS]]| {
                     let row = (first + group) * interleaved::ROWS;

@@ -1,5 +1,5 @@
 //! Work on parts of slices: natively on all cores, in wasm on the threads of the [pool](super::pool) where the build has
-//! one. What the parts are must not depend on the number of threads; then neither do the results.
+//! one. The results must depend neither on the number of threads nor on what the parts are.
 
 use std::ops::Range;
 
@@ -60,8 +60,8 @@ pub fn try_for_each<P: Send, E: Send>(
 }
 
 /// Does `work` on ranges that make up `0..count`, in no order, until one fails. They have `most` places, and fewer and
-/// fewer, down to `least`, towards the end: then no thread waits long for the last. All but the last range have a
-/// multiple of `least`.
+/// fewer, down to `least` (above 0), towards the end: then no thread waits long for the last. All but the last range have
+/// a multiple of `least`.
 ///
 /// # Errors
 /// That of a range that failed.

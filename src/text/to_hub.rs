@@ -88,7 +88,7 @@ fn byte_level_parts(metadata: &Metadata, tokens: &[String], kinds: &[Kind]) -> R
     let merges: Vec<(&str, &str)> = merges.iter().filter_map(|line| line.split_once(' ')).collect();
     let known: HashSet<&str> = tokens.iter().map(String::as_str).collect();
     if !merges.iter().all(|(left, right)| known.contains(left) && known.contains(right)) {
-        return character_parts(metadata, tokens, kinds, &merges);
+        return character_parts(metadata, tokens, kinds, &merges, expressions(pre)?);
     }
     let byte_level = |regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex });
     let pre_tokenizer = match expressions(pre)? {
@@ -112,7 +112,13 @@ fn split(expression: &str) -> Value {
 
 /// Characters, and merges of characters, that a GGUF file has as merges of bytes by way of symbols that are no tokens: what
 /// `to_gguf` makes of them, undone.
-fn character_parts(metadata: &Metadata, tokens: &[String], kinds: &[Kind], merges: &[(&str, &str)]) -> Result<Parts> {
+fn character_parts(
+    metadata: &Metadata,
+    tokens: &[String],
+    kinds: &[Kind],
+    merges: &[(&str, &str)],
+    cuts: &[&str],
+) -> Result<Parts> {
     let spelled = |letters: &str| {
         let bytes: Option<Vec<u8>> = letters.chars().map(byte_of).collect();
         bytes.and_then(|bytes| String::from_utf8(bytes).ok())
@@ -130,7 +136,7 @@ fn character_parts(metadata: &Metadata, tokens: &[String], kinds: &[Kind], merge
         .collect();
     let merges: Vec<(&str, &str)> = merges.iter().map(|(left, right)| (left.as_str(), right.as_str())).collect();
     let unknown = metadata.get_u64("tokenizer.ggml.unknown_token_id")?.and_then(|id| whole.get(id as usize));
-    let steps: Vec<Value> = expressions(metadata.get_str("tokenizer.ggml.pre")?)?.iter().map(|e| split(e)).collect();
+    let steps: Vec<Value> = cuts.iter().map(|e| split(e)).collect();
     Ok(Parts {
         normalizer: Value::Null,
         pre_tokenizer: json!({ "type": "Sequence", "pretokenizers": steps }),

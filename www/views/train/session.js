@@ -56,7 +56,6 @@ export class Session {
   /** @type {PlanReport | null} */ plan = null;
   /** Measured, for the model of the plan. @type {number | null} */ millisecondsPerStep = null;
   /** @type {Status} */ status = 'idle';
-  /** Whether the last run ended before its steps did, for want of progress. */ early = false;
   /** What is being done. @type {'text' | 'vocabulary' | 'model' | 'measure' | 'build' | null} */ busy = null;
   history = new History();
   /** When the run under way began, and at which step. @type {{ at: number, step: number } | null} */ began = null;
@@ -295,7 +294,6 @@ export class Session {
     const training = await this.training();
     const running = new AbortController();
     this.#running = running;
-    this.early = false;
     this.began = { at: performance.now(), step: this.history.last?.step ?? 0 };
     this.#become('running');
     try {
@@ -306,7 +304,6 @@ export class Session {
         sample: { prompt: this.prompt, tokens: SAMPLE_TOKENS, seed: 1 },
         onEvent: (event) => this.#take(event),
       });
-      this.early = reason === 'early_stopping';
       this.#become(reason === 'steps' ? 'paused' : 'finished');
     } catch (error) {
       const { code } = /** @type {{ code?: string }} */ (error);

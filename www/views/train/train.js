@@ -409,8 +409,8 @@ export class View {
     if (busy) this.#say(() => t(`train.status.${busy}`));
     else if (status === 'running') this.#say(() => t('train.status.running'));
     else if (status === 'paused') this.#say(() => t('train.status.paused'));
-    else if (status === 'finished' && session.early) {
-      const { step = 0, maxSteps = 0 } = session.history.last ?? {};
+    else if (status === 'finished' && session.history.last?.finished === 'early_stopping') {
+      const { step, maxSteps } = session.history.last;
       this.#say(() => t('train.status.early', { step: number(step), steps: number(maxSteps) }));
     } else if (status === 'finished') this.#say(() => t('train.status.finished'));
   }

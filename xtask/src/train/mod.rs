@@ -203,7 +203,7 @@ fn keep_previous(args: &Args, checkpoint: &Path) -> Result<()> {
     let kept = checkpoint.with_file_name(format!("previous.{CHECKPOINT}"));
     let (found, kept_as) = (checkpoint.display(), kept.display());
     eprintln!(
-        "{found} is an earlier run's, which --resume goes on with; this one begins anew, and it is kept as {kept_as}"
+        "{found} is an earlier run's; it is kept as {kept_as}. To go on with a run, give --resume in place of --recipe"
     );
     std::fs::rename(checkpoint, &kept).with_context(|| format!("renaming {}", checkpoint.display()))
 }

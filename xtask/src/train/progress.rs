@@ -1,6 +1,7 @@
 //! What a run says of itself, for people or as JSON lines.
 
 use inkling::train::corpus::CleanReport;
+use inkling::train::recipe::VocabularyKind;
 use inkling::train::{Data, Evaluation, Measured, Plan, Removed, Setup, Step, What};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ impl Progress {
     pub fn vocabulary(&self, setup: &Setup, data: &Data, from_text: bool) {
         let size = setup.config["vocab_size"].as_u64().unwrap_or_default();
         let asked = setup.recipe.vocabulary.size as u64;
-        let fewer = if from_text && size < asked {
+        let fewer = if from_text && setup.recipe.vocabulary.kind != VocabularyKind::Characters && size < asked {
             format!(" of the {asked} asked for, as the text has nothing more to merge")
         } else {
             String::new()
