@@ -102,6 +102,7 @@ export function chooseArtifact(threads) {
  * @property {() => number} [threads]
  * @property {{ new (): TrainingEngine, resume: (bytes: Uint8Array) => TrainingEngine }} Training
  * @property {{ new (): Loading }} Loading
+ * @property {{ new (): { update: (bytes: Uint8Array) => void, hex: () => string } }} Sha256
  * @property {{ open: (loading: Loading, onProgress: (loaded: number, total: number) => void) => Engine }} Engine
  */
 

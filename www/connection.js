@@ -1,9 +1,12 @@
 /**
  * A worker and what has been asked of it: every request is answered exactly once, and what can go wrong is an
- * `InklingError`. `inkling.js` and `training.js` are its two users.
+ * `InklingError`. `inkling.js`, `training.js` and `store/client.js` are its users.
  */
 
 /** @import { FromWorker, ToWorker, LoadProgress } from './protocol.js' */
+/** @import { StoreRequest } from './store/protocol.js' */
+
+/** @typedef {ToWorker | StoreRequest} AnyRequest */
 
 /**
  * Everything that can go wrong. Codes: `bad_file`, `missing_file`, `bad_tensor`, `missing_tensor`, `bad_config`,
@@ -38,8 +41,9 @@ export class Connection {
   /** Why no more calls are possible. @type {InklingError | null} */ #closed = null;
   #requests = 0;
 
-  constructor() {
-    this.#worker = startWorker();
+  /** @param {string} script  beside this file */
+  constructor(script) {
+    this.#worker = startWorker(script);
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onmessageerror = () =>
       this.close(new InklingError('crashed', 'a message of the engine cannot be read'));
@@ -50,7 +54,7 @@ export class Connection {
   }
 
   /**
-   * @template {ToWorker extends infer M ? M extends ToWorker ? Omit<M, 'request'> : never : never} M
+   * @template {AnyRequest extends infer M ? M extends AnyRequest ? Omit<M, 'request'> : never : never} M
    * @param {M} message
    * @param {Listeners} [listeners]
    * @returns {Promise<any> & { request: number }}
@@ -106,9 +110,9 @@ export class Connection {
   }
 }
 
-/** A worker may only be started from the page's own origin, but a module may import from any. */
-function startWorker() {
-  const script = new URL('./worker.js', import.meta.url);
+/** A worker may only be started from the page's own origin, but a module may import from any. @param {string} name */
+function startWorker(name) {
+  const script = new URL(name, import.meta.url);
   if (script.origin === location.origin) return new Worker(script, { type: 'module', name: 'inkling' });
   const start = new Blob([`import ${JSON.stringify(script.href)};`], { type: 'text/javascript' });
   const address = URL.createObjectURL(start);
@@ -118,10 +122,10 @@ function startWorker() {
   return worker;
 }
 
-/** A fresh worker; a page may forbid it. @returns {Connection} */
-export function connect() {
+/** A fresh worker, the engine's or another; a page may forbid it. @param {string} [script] @returns {Connection} */
+export function connect(script = 'worker.js') {
   try {
-    return new Connection();
+    return new Connection(script);
   } catch (error) {
     throw new InklingError('unsupported', `expected a worker to start, found ${String(error)}`, { cause: error });
   }

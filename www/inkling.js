@@ -26,10 +26,12 @@ export { InklingError };
 
 /**
  * `url`: a folder (with config.json and the rest) or a .gguf; `files` beside it saves looking for them, `bytes` is their
- * known total. `files` alone: what a person picked or dropped. `hub`: `owner/name` on huggingface.co.
+ * known total. `files` alone: what a person picked or dropped. `hub`: `owner/name` on huggingface.co, or on `hubUrl`;
+ * of several models there `file` names one. It is fetched once and kept in the browser; `stored` is the id of one there.
  * @typedef {{ url: string | URL, files?: string[], bytes?: number }
  *         | { files: Iterable<File | Blob | NamedBlob> }
- *         | { hub: string }} Source
+ *         | { hub: string, revision?: string, file?: string, hubUrl?: string }
+ *         | { stored: string }} Source
  */
 
 /**
@@ -58,7 +60,8 @@ export async function load(source, options = {}) {
   const { cacheType = null } = options;
   if (cacheType !== null && !['f32', 'f16', 'q8'].includes(cacheType)) throw wrong("cacheType: 'f32', 'f16' or 'q8'", cacheType);
   if (signal?.aborted) throw aborted(signal);
-  const wire = toWire(source);
+  const plain = await atHand(source, { onProgress, signal });
+  const wire = toWire(plain);
   const artifact = chooseArtifact(options.threads);
   if (!artifact) {
     throw new InklingError('unsupported', 'expected a browser with WebAssembly SIMD and module workers, found one without');
@@ -78,6 +81,16 @@ export async function load(source, options = {}) {
   } finally {
     signal?.removeEventListener('abort', stop);
   }
+}
+
+/**
+ * A source whose files are kept in the store, as those files; any other as it is.
+ * @param {Source} source @param {Pick<LoadOptions, 'onProgress' | 'signal'>} options @returns {Promise<Source>}
+ */
+async function atHand(source, options) {
+  if (!isObject(source) || !('hub' in source || 'stored' in source)) return source;
+  const { fromStore } = await import('./store/source.js');
+  return { files: await fromStore(source, options) };
 }
 
 /**

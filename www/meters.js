@@ -47,7 +47,9 @@ export class Meters {
     byId('context').classList.toggle('full', info !== null && (this.#tokens ?? 0) >= info.contextLength);
     put('artifact', info ? info.artifact : '–');
     put('parameters', info ? number(info.parameters, { notation: 'compact', maximumSignificantDigits: 3 }) : '–');
-    put('quantization', info ? info.quantization : '–');
+    const slow = info?.decodedFormats.join(', ') ?? '';
+    put('quantization', slow ? t('meter.quantization.slow', { format: info?.quantization ?? '' }) : (info?.quantization ?? '–'));
+    byId('quantization').title = slow ? t('meter.quantization.slow.hint', { formats: slow }) : '';
   }
 
   /** The last token written was never read: it is one more than the model attends to. @param {number} limit */

@@ -22,6 +22,7 @@ export class Picker {
   /** @type {Entry[]} */ #shipped = [];
   /** @type {Entry[]} */ #own = [];
   /** Trained here and kept. @type {Entry[]} */ #saved = [];
+  /** Fetched from elsewhere and kept. @type {Entry[]} */ #stored = [];
   /** In use, or on its way. @type {Entry | null} */ #current = null;
   /** Of rows made: their parts need names of their own. */ #count = 0;
 
@@ -56,7 +57,7 @@ export class Picker {
 
   /** @param {string} id @returns {Entry | null} */
   find(id) {
-    return [...this.#shipped, ...this.#saved, ...this.#own].find((entry) => entry.id === id) ?? null;
+    return [...this.#shipped, ...this.#saved, ...this.#stored, ...this.#own].find((entry) => entry.id === id) ?? null;
   }
 
   /** Shows which model is in use (or on its way). @param {Entry | null} entry */
@@ -83,6 +84,13 @@ export class Picker {
     this.#show();
   }
 
+  /** @param {Entry[]} entries */
+  offerStored(entries) {
+    const same = entries.length === this.#stored.length && entries.every(({ id }, i) => id === this.#stored[i]?.id);
+    this.#stored = entries;
+    if (!same) this.#show();
+  }
+
   /** @param {NamedBlob[]} files */
   #offer(files) {
     const first = files[0];
@@ -96,6 +104,7 @@ export class Picker {
     const groups = [
       { label: t('model.shipped'), entries: this.#shipped },
       { label: t('model.saved'), entries: this.#saved },
+      { label: t('model.stored'), entries: this.#stored },
       { label: t('model.own'), entries: this.#own },
     ].filter(({ entries }) => entries.length > 0);
     const focused = /** @type {HTMLElement | null} */ (document.activeElement?.closest('.model-row') ?? null);
@@ -108,6 +117,9 @@ export class Picker {
       }),
     );
     if (groups.length === 0) this.#list.append(element('p', t('model.none')));
+    const more = Object.assign(element('a', t('model.more')), { href: '#library', className: 'more' });
+    more.addEventListener('click', () => this.#menu.close());
+    this.#list.append(more);
     if (focused) this.#rows().find(({ dataset }) => dataset.model === focused.dataset.model)?.focus();
     byId('model-name').textContent = this.#current ? titleOf(this.#current) : '–';
     byId('model').dataset.model = this.#current?.id ?? '';

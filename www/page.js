@@ -2,7 +2,7 @@
 
 import { chooseArtifact } from './artifacts.js';
 import { load } from './inkling.js';
-import { LANGUAGES, getLanguage, onLanguage, setLanguage, translate } from './i18n.js';
+import { LANGUAGES, getLanguage, onLanguage, setLanguage, t, translate } from './i18n.js';
 import { Alternatives } from './alternatives.js';
 import { CowrittenText } from './document.js';
 import { Editor } from './editor.js';
@@ -12,10 +12,13 @@ import { Notices, byId, element } from './notices.js';
 import { Picker } from './models.js';
 import { titleOf } from './catalog.js';
 import { Settings } from './settings.js';
+import { Sharing } from './sharing.js';
 import { UnknownNote } from './unknown.js';
 import { Writer } from './writer.js';
 import { kept, recallInTab, remember, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
+import { isolate, offlineState, prepareOffline, update } from './offline.js';
+import { noted } from './store/memo.js';
 
 /** @import { Model } from './inkling.js' */
 /** @import { Entry } from './catalog.js' */
@@ -125,9 +128,11 @@ async function start() {
     return;
   }
   try {
+    if (await isolate()) return;
     await picker.readCatalog();
     const before = recallInTab('model');
     if (typeof before === 'string' && before.startsWith('saved:')) await offerSaved();
+    if (typeof before === 'string' && before.startsWith('stored:')) await offerStored();
     const entry = picker.find(before) ?? picker.default;
     // Somebody may have dropped a model of their own meanwhile.
     if (entry && !loading && !loaded) await open(entry);
@@ -155,6 +160,7 @@ function show(state) {
   enable('undo', !writer.writing && text.canUndo);
   enable('redo', !writer.writing && text.canRedo);
   enable('copy', text.text !== '');
+  enable('share', loaded !== null && text.text !== '' && !writer.writing);
   enable('new', !writer.writing && text.text !== '');
   byId('examples').hidden = text.text !== '' || writer.writing;
   showCaretAction();
@@ -388,6 +394,52 @@ async function offerSaved() {
   }
 }
 
+/** Models that were fetched and kept. The store is only started where there are any. */
+async function offerStored() {
+  if (noted().length === 0) return;
+  const { storedEntries } = await import('./store/entries.js');
+  await storedEntries((entries) => picker.offerStored(entries));
+}
+
+// ---- sharing ----
+
+const sharing = new Sharing({
+  find: (id) => picker.find(id),
+  current: () => loaded && { entry: loaded.entry, sha256: loaded.model.info.sha256 },
+  text: () => {
+    const start = text.lastContinuation?.start ?? text.text.length;
+    return { prompt: text.text.slice(0, start), settings: settings.shared() };
+  },
+  write: async (entry, shared) => {
+    chosen = true;
+    if (loaded?.entry.id !== entry.id) await open(entry);
+    if (loaded?.entry.id !== entry.id) return;
+    const { sha256 } = loaded.model.info;
+    if (shared.sha256 && sha256 && shared.sha256 !== sha256) notices.error('other_version');
+    settings.take(shared.settings);
+    replaceText(shared.prompt);
+    await writer.write('end');
+  },
+  progress: (name, progress) => notices.progress(name, progress),
+  status: (key, values) => notices.status(key, values),
+  fail: (error) => {
+    const { code = 'io', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
+    notices.hideProgress();
+    notices.error(code, { detail: message });
+  },
+});
+
+// ---- without a network, and new versions ----
+
+offlineState.watch((state) => {
+  const news = state === 'update' || state === 'others';
+  byId('update').hidden = !news;
+  if (news) byId('update-words').textContent = t(state === 'update' ? 'update.ready' : 'update.others');
+  byId('update-now').hidden = state === 'others';
+});
+byId('update-now').addEventListener('click', () => (save(), void update()));
+byId('update-later').addEventListener('click', () => (byId('update').hidden = true));
+
 startViews(
   {
     write: (entry) => {
@@ -396,6 +448,7 @@ startViews(
     },
     current: () => loaded?.entry ?? null,
     saved: offerSaved,
+    stored: (entries) => picker.offerStored(entries),
   },
   (error) => notices.error('io', { detail: String(error) }),
 );
@@ -413,3 +466,6 @@ show('loading');
 if (currentView() === 'write' && matchMedia('(pointer: fine)').matches) area.focus({ preventScroll: true });
 await start();
 await offerSaved();
+await offerStored().catch(() => {});
+sharing.show();
+void prepareOffline();

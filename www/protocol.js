@@ -47,7 +47,8 @@
  * @property {number} parameters
  * @property {number} vocabSize
  * @property {number} contextLength  the most tokens the model can attend to
- * @property {string} quantization
+ * @property {string} quantization  the format of most weights
+ * @property {string[]} decodedFormats  formats without a fast path of their own: rows are decoded as they are used
  * @property {number} layers
  * @property {number} heads
  * @property {number} hiddenSize

@@ -87,6 +87,22 @@ export class Settings {
     return config;
   }
 
+  /** All that matters to what was written last, in the person's words, to be taken by another page. @returns {Record<string, unknown>} */
+  shared() {
+    const names = this.#parameters.map(({ name }) => name).filter((name) => name !== 'seed');
+    return { ...Object.fromEntries(names.map((name) => [name, this.value(name)])), seed: this.#seed };
+  }
+
+  /** Sets what another page has shared; what this model does not have is passed over. @param {Record<string, unknown>} shared */
+  take({ seed, ...values }) {
+    this.#chosen = {};
+    for (const { name } of this.#parameters) if (Object.hasOwn(values, name)) this.#chosen[name] = values[name];
+    this.#newSeed = false;
+    this.#seed = keptSeed(seed);
+    this.#keep();
+    this.#build();
+  }
+
   /** Settings that cannot be met together, as the `words` of an error, or null. @returns {'few_beams' | 'no_chance' | null} */
   problem() {
     const many = Number(this.value('num_return_sequences') ?? 1);

@@ -4,6 +4,8 @@
  * page simply forgets. Models and trainings are kept until a person discards them, and a refusal is an error.
  */
 
+import { Database } from './database.js';
+
 const PREFIX = 'inkling.';
 
 /** @param {string} name @returns {string | null} */
@@ -51,7 +53,7 @@ function write(storage, name, value) {
   }
 }
 
-// ---- what is too large for that: models and trainings, in IndexedDB, which plain http has too ----
+// ---- what is too large for that: models and trainings that were made here ----
 
 /** A model that was trained here. @typedef {{ id: string, title: string, savedAt: number, parameters: number, files: { name: string, blob: Blob }[] }} SavedModel */
 
@@ -63,56 +65,23 @@ function write(storage, name, value) {
 
 /** @typedef {{ models: SavedModel, trainings: SavedTraining }} Shelves */
 
-const SHELVES = /** @type {const} */ (['models', 'trainings']);
-
-/** @type {Promise<IDBDatabase> | null} */
-let database = null;
-
-function openDatabase() {
-  database ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open('inkling', 1);
-    request.onupgradeneeded = () => SHELVES.forEach((shelf) => request.result.createObjectStore(shelf, { keyPath: 'id' }));
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error('another tab holds an older database'));
-  });
-  database.catch(() => (database = null));
-  return database;
-}
-
-/**
- * @template T
- * @param {keyof Shelves} shelf @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest<T>} ask
- * @returns {Promise<T>}
- * @throws an error of code `storage_full`, or `storage` where the browser gives none
- */
-async function onShelf(shelf, mode, ask) {
-  try {
-    const transaction = (await openDatabase()).transaction(shelf, mode);
-    const request = ask(transaction.objectStore(shelf));
-    return await new Promise((resolve, reject) => {
-      // Kept is only what the transaction has kept.
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = transaction.onerror = () => reject(transaction.error ?? request.error);
-    });
-  } catch (error) {
-    const { name = '', message = String(error) } = /** @type {Partial<DOMException>} */ (error ?? {});
-    throw Object.assign(new Error(message || name), { code: name === 'QuotaExceededError' ? 'storage_full' : 'storage' });
-  }
-}
+const database = new Database('inkling', [
+  { name: 'models', keyed: true },
+  { name: 'trainings', keyed: true },
+]);
 
 /** Keeps something, in place of what had its id. @template {keyof Shelves} S @param {S} shelf @param {Shelves[S]} record */
 export async function keep(shelf, record) {
-  await onShelf(shelf, 'readwrite', (store) => store.put(record));
+  await database.on(shelf, 'readwrite', (store) => store.put(record));
 }
 
 /** All there is, the newest first. @template {keyof Shelves} S @param {S} shelf @returns {Promise<Shelves[S][]>} */
 export async function kept(shelf) {
-  const records = await onShelf(shelf, 'readonly', (store) => store.getAll());
+  const records = await database.on(shelf, 'readonly', (store) => store.getAll());
   return records.sort((a, b) => b.savedAt - a.savedAt);
 }
 
 /** @param {keyof Shelves} shelf @param {string} id */
 export async function discard(shelf, id) {
-  await onShelf(shelf, 'readwrite', (store) => store.delete(id));
+  await database.on(shelf, 'readwrite', (store) => store.delete(id));
 }

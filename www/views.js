@@ -9,7 +9,8 @@ import { byId } from './notices.js';
 
 /**
  * What a view may ask of the page: to write with a model, and which model is in use there.
- * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void> }} Page
+ * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void>,
+ *             stored: (entries: Entry[]) => void }} Page
  */
 
 /** @typedef {(root: HTMLElement, page: Page) => void} Open  fills its part of the page */
@@ -18,6 +19,7 @@ import { byId } from './notices.js';
 const VIEWS = {
   write: null,
   train: () => import('./views/train/train.js'),
+  library: () => import('./views/library/library.js'),
 };
 
 /** @type {Set<string>} */

@@ -18,17 +18,11 @@ export function toWire(source) {
       }
       return { kind: 'url', url: absolute(url), files, bytes };
     }
-    if ('hub' in source) {
-      if (typeof source.hub !== 'string' || !/^[\w.-]+\/[\w.-]+$/.test(source.hub)) {
-        throw new InklingError('bad_source', `expected hub: 'owner/name', found ${say(source.hub)}`);
-      }
-      return { kind: 'url', url: `https://huggingface.co/${source.hub}/resolve/main/`, files: null, bytes: null };
-    }
     if ('files' in source && typeof source.files?.[Symbol.iterator] === 'function') {
       return { kind: 'files', files: Array.from(source.files, named) };
     }
   }
-  throw new InklingError('bad_source', "expected { url }, { files } or { hub: 'owner/name' }, found " + say(source));
+  throw new InklingError('bad_source', "expected { url }, { files }, { hub: 'owner/name' } or { stored: id }, found " + say(source));
 }
 
 /** @param {string | URL} url */

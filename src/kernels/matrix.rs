@@ -91,6 +91,12 @@ impl Matrix {
         Ok(Self { format, rows, cols, weights })
     }
 
+    /// Whether rows are decoded each time they are multiplied, which is slower: the format has no kernel of its own, or
+    /// the values do not suit it.
+    pub fn is_decoded(&self) -> bool {
+        matches!(self.weights, Weights::Rows(_))
+    }
+
     /// The number of rows: outputs of a linear layer, or entries of an embedding.
     pub fn rows(&self) -> usize {
         self.rows

@@ -175,6 +175,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         parameters: loader.parameters(),
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
+        decoded_formats: loader.decoded_formats(),
     };
     let Config { activation_function: activation, embd_pdrop, attn_pdrop, resid_pdrop, .. } = config;
     Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, attn_pdrop, resid_pdrop }))

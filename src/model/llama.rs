@@ -370,6 +370,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         parameters: loader.parameters(),
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
+        decoded_formats: loader.decoded_formats(),
     };
     let rotary = Rotary { dim, theta: config.rope_theta, scaling: config.scaling };
     let Config { attention_dropout, hidden_act, .. } = config;

@@ -9,7 +9,7 @@ use crate::kernels::{Format, Matrix, Order};
 use crate::layers::{Embedding, Linear, Norm, Weight};
 use crate::weights::{Metadata, Weights};
 use candle_core::{DType, Device, Tensor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How a linear layer's matrix lies in the file.
@@ -56,12 +56,13 @@ pub struct Loader<'a> {
     own_prefix: &'static str,
     parameters: u64,
     bytes_by_format: BTreeMap<&'static str, u64>,
+    decoded_formats: BTreeSet<&'static str>,
 }
 
 impl<'a> Loader<'a> {
     fn with(source: Source<'a>, trained: bool) -> Self {
         let variables = trained.then(Variables::default);
-        Self { source, variables, prefix: "", own_prefix: "", parameters: 0, bytes_by_format: BTreeMap::new() }
+        Self { source, variables, prefix: "", own_prefix: "", parameters: 0, bytes_by_format: BTreeMap::new(), decoded_formats: BTreeSet::new() }
     }
 
     /// For reading. `gguf_names` is the architecture's table when the checkpoint is a GGUF file.
@@ -145,6 +146,11 @@ impl<'a> Loader<'a> {
     pub fn quantization(&self) -> String {
         let most = self.bytes_by_format.iter().max_by_key(|(_, bytes)| **bytes);
         most.map_or_else(String::new, |(name, _)| (*name).to_string())
+    }
+
+    /// The formats of matrices read so far whose rows are decoded each time they are used.
+    pub fn decoded_formats(&self) -> Vec<&'static str> {
+        self.decoded_formats.iter().copied().collect()
     }
 
     /// The name of the tensor `name` (`h.3.attn.c_attn` and an ending such as `weight`) in Hugging Face's files, below
@@ -231,13 +237,17 @@ impl<'a> Loader<'a> {
     fn matrix(&mut self, name: &str, layout: Layout, rows: usize, cols: usize, order: Option<Order>) -> Result<Matrix> {
         let file_name = self.resolve(name, "weight");
         // GGUF has every matrix output-major.
-        if layout == Layout::OutputMajor || self.is_gguf() {
-            let (format, bytes) = self.read(&file_name, &[rows, cols])?;
-            return Matrix::ordered(&file_name, format, rows, cols, bytes, order);
+        let as_is = layout == Layout::OutputMajor || self.is_gguf();
+        let shape = if as_is { [rows, cols] } else { [cols, rows] };
+        let (format, mut bytes) = self.read(&file_name, &shape)?;
+        if !as_is {
+            bytes = transpose(&bytes, cols, rows, format.block_bytes())?;
         }
-        let (format, bytes) = self.read(&file_name, &[cols, rows])?;
-        let bytes = transpose(&bytes, cols, rows, format.block_bytes())?;
-        Matrix::ordered(&file_name, format, rows, cols, bytes, order)
+        let matrix = Matrix::ordered(&file_name, format, rows, cols, bytes, order)?;
+        if matrix.is_decoded() {
+            self.decoded_formats.insert(format.name());
+        }
+        Ok(matrix)
     }
 
     /// A weight `[rows, cols]`: packed for reading, dense for training.

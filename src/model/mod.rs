@@ -39,6 +39,8 @@ pub struct Spec {
     pub weight_bytes: u64,
     /// The format of most of the weights, by GGUF's names.
     pub quantization: String,
+    /// The formats of matrices that have no kernel of their own and are decoded row by row, which is slower.
+    pub decoded_formats: Vec<&'static str>,
 }
 
 impl Spec {

@@ -1,6 +1,7 @@
 //! Everything JavaScript sees of the engine. Only www/worker.js imports it; nothing else in the crate knows that
 //! JavaScript exists.
 
+mod hash;
 mod loading;
 mod measure;
 #[cfg(target_feature = "atomics")]
@@ -82,6 +83,7 @@ impl Engine {
             "headDim": spec.head_dim,
             "hiddenSize": spec.hidden_size,
             "quantization": spec.quantization,
+            "decodedFormats": spec.decoded_formats,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
             "cacheType": self.inner.cache_type().name(),

@@ -1,7 +1,7 @@
 //! The builds of the engine: which one a host's page gets, and that all of them write the same.
 use inkling::Engine;
 use inkling::files::Files;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common;
 use crate::driver::Page;
@@ -51,21 +51,6 @@ async fn every_build_writes_what_the_native_engine_writes() {
             assert_eq!(found[2], json!(native), "{model} by {name}, {threads} threads");
         }
     }
-    page.finish().await;
-}
-
-/// Without the headers of isolation there is no shared memory: the page works on one thread, and says so.
-#[tokio::test]
-async fn a_plain_host_gets_one_thread() {
-    let Some(dist) = dist() else { return };
-    let host = Host::plain(&dist).await;
-    let page = Page::ready(&host.address("/")).await;
-    let script = "
-        const { load } = await import('/inkling.js');
-        const model = await load({ url: new URL('models/stories/model.gguf', location.href).href }, { threads: 4 });
-        return [model.info.artifact, model.info.threads];";
-    let found: Value = page.eval(script, vec![]).await;
-    assert_eq!(found, json!(["relaxed", 1]));
     page.finish().await;
 }
 

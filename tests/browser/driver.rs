@@ -38,6 +38,25 @@ impl Page {
         self.wait_for_state("ready").await;
     }
 
+    /// Goes to another address in the same tab.
+    pub async fn go(&self, address: &str) {
+        self.client.goto(address).await.expect("the page opens");
+    }
+
+    /// Opens an address in another tab and goes on there.
+    pub async fn in_new_tab(&self, address: &str) {
+        let tab = self.client.new_window(true).await.expect("a new tab");
+        self.client.switch_to_window(tab.handle).await.expect("the new tab");
+        self.go(address).await;
+    }
+
+    /// Closes this tab and goes on in the first one.
+    pub async fn close_tab(&self) {
+        self.client.close_window().await.expect("the tab closes");
+        let first = self.client.windows().await.expect("the tabs").remove(0);
+        self.client.switch_to_window(first).await.expect("the first tab");
+    }
+
     /// The value of a JavaScript function body.
     pub async fn eval(&self, body: &str, args: Vec<Value>) -> Value {
         self.client.execute(body, args).await.unwrap_or_else(|error| panic!("{body}: {error}"))
@@ -71,7 +90,8 @@ impl Page {
     /// Waits until a JavaScript function body returns true.
     pub async fn wait_for(&self, what: &str, body: &str, arg: Value) {
         let start = Instant::now();
-        while self.eval(body, vec![arg.clone()]).await != Value::Bool(true) {
+        // A page that is being loaded anew answers nothing for a moment.
+        while !matches!(self.client.execute(body, vec![arg.clone()]).await, Ok(Value::Bool(true))) {
             if start.elapsed() > PATIENCE {
                 let page = self.string("return document.body.dataset.state + ': ' + document.body.innerText").await;
                 panic!(

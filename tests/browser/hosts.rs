@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::response::Html;
 use axum::routing::{get, post};
+use tokio::task::JoinHandle;
 use xtask::server;
 
 /// A running server; it ends with the test that started it.
 pub struct Host {
     origin: String,
     reports: Arc<Mutex<Vec<String>>>,
+    serving: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Host {
@@ -51,14 +53,35 @@ impl Host {
         Self::start(site).await
     }
 
+    /// A plain host at an address of this machine's own that is not localhost, as a school's server is, or none where the
+    /// machine has no other address.
+    pub async fn on_the_network(dist: &Path) -> Option<Self> {
+        let Some(address) = server::lan_addresses().into_iter().next() else {
+            println!("skipped: this machine has no address but localhost");
+            return None;
+        };
+        Some(Self::start_at(&address.to_string(), server::site(dist, false)).await)
+    }
+
+    /// Ends, as a network that is gone.
+    pub async fn stop(self) {
+        self.serving.abort();
+        let _ = self.serving.await;
+    }
+
     async fn start(site: Router) -> Self {
+        Self::start_at("127.0.0.1", site).await
+    }
+
+    async fn start_at(address: &str, site: Router) -> Self {
         let reports = Arc::new(Mutex::new(Vec::new()));
         let sink = reports.clone();
         let report = post(move |body: String| async move { sink.lock().unwrap().push(body) });
-        let listener = server::listen("127.0.0.1", 0).await.unwrap();
+        let listener = server::listen(address, 0).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(server::serve(listener, Router::new().route("/reports", report).fallback_service(site)));
-        Self { origin, reports }
+        let site = Router::new().route("/reports", report).fallback_service(site);
+        let serving = tokio::spawn(server::serve(listener, site));
+        Self { origin, reports, serving }
     }
 
     /// The address of a path on this host.

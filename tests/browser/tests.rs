@@ -5,7 +5,10 @@ mod builds;
 mod common;
 mod driver;
 mod hosts;
+mod hub;
 mod models;
+mod offline;
+mod store;
 mod training;
 
 use driver::Page;
@@ -180,14 +183,6 @@ async fn the_site_works_below_a_path() {
 }
 
 #[tokio::test]
-async fn the_site_works_on_a_host_without_headers() {
-    let Some(dist) = dist() else { return };
-    let host = Host::plain(&dist).await;
-    let page = continues(&host.address("/")).await;
-    assert_eq!(page.eval("return crossOriginIsolated", vec![]).await, json!(false));
-}
-
-#[tokio::test]
 async fn a_page_of_someone_else_generates_text() {
     let Some(dist) = dist() else { return };
     let path = "/blog/2026/post.html";
@@ -239,7 +234,7 @@ async fn the_page_speaks_chinese() {
 }
 
 /// Opens the site, has the model continue a text, and gives the page back.
-async fn continues(address: &str) -> Page {
+pub async fn continues(address: &str) -> Page {
     let page = Page::ready(address).await;
     page.set("max_new_tokens", json!(20)).await;
     page.write(PROMPT).await;

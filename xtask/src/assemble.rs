@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::engine::ARTIFACTS;
 use crate::tools::{Toolbox, WASM_BINDGEN};
-use crate::{compress, process};
+use crate::{compress, precache, process};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,7 +26,8 @@ pub fn run(args: Args) -> Result<()> {
     }
     copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
     clean(&args.staging.join("index.html"))?;
-    compress_texts(&args.staging)
+    compress_texts(&args.staging)?;
+    precache::write(&args.staging)
 }
 
 /// Writes the compressed forms of the page's own files; those of the engines are there already.
@@ -37,7 +38,7 @@ fn compress_texts(folder: &Path) -> Result<()> {
         let ending = path.extension().unwrap_or_default();
         if path.is_dir() && !path.ends_with("engine") {
             compress_texts(&path)?;
-        } else if ["html", "css", "js", "json", "txt", "svg"].iter().any(|text| ending == *text) {
+        } else if ["html", "css", "js", "json", "txt", "svg", "webmanifest"].iter().any(|text| ending == *text) {
             compress::beside(&path, QUALITY)?;
         }
     }

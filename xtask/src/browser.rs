@@ -70,18 +70,37 @@ pub struct Driver {
 }
 
 impl Driver {
+    /// Starts one on a port that is free. Chromedriver takes the port of IPv4 that the system gives it for IPv6 too, and
+    /// ends when another process holds that one, so a few tries are made.
     pub fn start(browser: &Browser) -> Result<Self> {
-        let mut command = Command::new(&browser.driver);
-        let mut process = command.arg("--port=0").stdout(Stdio::piped()).spawn().context("starting chromedriver")?;
-        let stdout = process.stdout.take().context("expected chromedriver's output, found none")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let port = lines.find_map(|line| {
-            let line = line.ok()?;
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        });
-        // Reading on keeps chromedriver from stopping at a full or closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { process, port: port.context("expected chromedriver to name its port, found that it did not")? })
+        const TRIES: usize = 5;
+        let mut printed = String::new();
+        for _ in 0..TRIES {
+            let mut process = Command::new(&browser.driver)
+                .arg("--port=0")
+                .stdout(Stdio::piped())
+                .spawn()
+                .context("starting chromedriver")?;
+            let stdout = process.stdout.take().context("expected chromedriver's output, found none")?;
+            let mut lines = BufReader::new(stdout).lines();
+            let port = lines.find_map(|line| {
+                let line = line.ok()?;
+                let port = line
+                    .split_once("started successfully on port ")
+                    .map(|(_, port)| port.trim_end_matches('.').parse().ok());
+                printed.push_str(&line);
+                printed.push('\n');
+                port.flatten()
+            });
+            if let Some(port) = port {
+                // Reading on keeps chromedriver from stopping at a full or closed pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(Self { process, port });
+            }
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        bail!("expected chromedriver to name its port, found in {TRIES} tries:\n{printed}")
     }
 
     /// A browser.

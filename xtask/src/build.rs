@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{archive, process};
 use crate::tools::{self, Toolbox};
 
 #[derive(clap::Args, Default)]
@@ -13,6 +13,9 @@ pub struct Args {
     /// front of any address of its own
     #[arg(long, value_name = "/SUB/", value_parser = base_path)]
     base_path: Option<String>,
+    /// Write dist.zip too: the site as one file
+    #[arg(long)]
+    zip: bool,
 }
 
 fn base_path(path: &str) -> Result<String, String> {
@@ -26,6 +29,12 @@ pub fn run(args: Args) -> Result<()> {
     let dist = site(&args)?;
     let (files, bytes) = size(&dist).context("measuring dist/")?;
     println!("{} is ready: {files} files, {:.1} MB", dist.display(), bytes as f64 / 1e6);
+    if args.zip {
+        let place = dist.with_extension("zip");
+        archive::write(&dist, &place)?;
+        let bytes = fs::metadata(&place).context("measuring the archive")?.len();
+        println!("{} is ready: {:.1} MB; it unpacks to a folder for any static host", place.display(), bytes as f64 / 1e6);
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! * [`serve`]: build, then serve dist/
 //! * [`test`]: every check and test there is
 //! * [`train`]: from a recipe and a text to a model
+//! * [`vendor`]: a model of a hub into dist/
 //! * [`bench`]: how quick it is, beside its peers
 //! * [`model`]: the model from the command line, a file for each command
 //!
@@ -11,19 +12,25 @@
 //!
 //! * [`tools`]: the programs a bare machine lacks, found or fetched
 //! * [`engine`]: the list of wasm artifacts, and how one is built
+//! * `archive`, `compress`, `precache`: the site as one file, packed for hosts, and listed for its service worker
 //! * [`server`]: the static file server, also used by the tests of the page
 //! * [`browser`]: Chromium and its driver, and the flags they run with
+//! * `foreign`: checkpoints of other frameworks, as folders that the engine reads
 //! * [`process`]: running other programs
+mod archive;
 pub mod assemble;
 pub mod bench;
 pub mod browser;
 pub mod build;
 mod compress;
 pub mod engine;
+mod foreign;
 pub mod model;
+pub mod precache;
 pub mod process;
 pub mod serve;
 pub mod server;
 pub mod test;
 pub mod tools;
 pub mod train;
+pub mod vendor;

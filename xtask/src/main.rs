@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::model::{convert, eval, generate, logits, tokenize};
-use xtask::{assemble, bench, build, serve, test, train};
+use xtask::{assemble, bench, build, serve, test, train, vendor};
 
 /// The commands of inkling, a language model that runs inside a web page.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Eval(eval::Args),
     /// Write a model as GGUF or as a Hugging Face folder
     Convert(convert::Args),
+    /// Put a model of a hub into dist/, for hosts without a network
+    Vendor(vendor::Args),
     /// Train a model by a recipe, with the trainer of the page
     Train(train::Args),
     /// Measure, beside the peers that are there
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Tokenize(args) => tokenize::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Vendor(args) => vendor::run(args),
         Command::Train(args) => train::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Assemble(args) => assemble::run(args),

@@ -1,6 +1,7 @@
 //! A static file server for `dist/`, as a plain host is: files, ranges, validators and nothing clever. It can send the
 //! headers that isolate the page, without which a browser gives it no threads.
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -50,4 +51,27 @@ pub async fn listen(host: &str, port: u16) -> Result<TcpListener> {
 /// Answers requests until the process ends.
 pub async fn serve(listener: TcpListener, site: Router) -> Result<()> {
     axum::serve(listener, site).await.context("serving")
+}
+
+/// The addresses others reach this machine by, IPv4 only: they are what people can type.
+pub fn lan_addresses() -> Vec<Ipv4Addr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let addresses = interfaces.into_iter().filter_map(|interface| match interface.ip() {
+        IpAddr::V4(address) if !address.is_loopback() && !address.is_link_local() => Some(address),
+        _ => None,
+    });
+    let mut addresses: Vec<Ipv4Addr> = addresses.collect();
+    // Containers and virtual machines have addresses as well; a school's network is mostly one of these.
+    addresses.sort_by_key(|address| !matches!(address.octets(), [192, 168, ..] | [10, ..]));
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_of_this_machine_alone_is_told() {
+        assert!(lan_addresses().iter().all(|address| !address.is_loopback()));
+    }
 }

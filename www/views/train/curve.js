@@ -1,7 +1,7 @@
 /** The loss curve: every step faintly, their running mean, the held-out text as points, and what blind guessing would cost. */
 
 import { number, t } from '../../i18n.js';
-import { draw, make } from './dom.js';
+import { draw, make } from '../dom.js';
 
 /** @import { History } from './session.js' */
 

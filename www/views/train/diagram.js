@@ -1,7 +1,7 @@
 /** The model as a picture: embedding, blocks, head, each with its matrices in proportion. */
 
 import { number, t } from '../../i18n.js';
-import { draw, make } from './dom.js';
+import { draw, make } from '../dom.js';
 
 /** @import { Key } from '../../i18n.js' */
 /** @import { PlanReport } from '../../protocol.js' */

@@ -3,8 +3,8 @@
 import { bytes, number, t } from '../../i18n.js';
 import { discard, keep, kept } from '../../store.js';
 import { zip } from '../../zip.js';
-import { make } from './dom.js';
-import { download, fileName } from './download.js';
+import { make } from '../dom.js';
+import { download, fileName } from '../download.js';
 
 /** @import { Session } from './session.js' */
 /** @import { SavedModel } from '../../store.js' */

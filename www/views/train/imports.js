@@ -1,8 +1,8 @@
 /** What a person brings: a checkpoint to go on with, a model's folder to start from; and the checkpoint they take along. */
 
 import { unzip } from '../../zip.js';
-import { make } from './dom.js';
-import { download, fileName } from './download.js';
+import { make } from '../dom.js';
+import { download, fileName } from '../download.js';
 
 /** @import { NamedBlob } from '../../protocol.js' */
 /** @import { Session } from './session.js' */

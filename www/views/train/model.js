@@ -3,8 +3,8 @@
 import { readCatalog, titleOf } from '../../catalog.js';
 import { bytes, has, number, t } from '../../i18n.js';
 import { diagram } from './diagram.js';
-import { duration } from './duration.js';
-import { facts, field, make, numeric, select } from './dom.js';
+import { duration } from '../duration.js';
+import { facts, field, make, numeric, select } from '../dom.js';
 
 /** @import { Entry } from '../../catalog.js' */
 /** @import { Key } from '../../i18n.js' */

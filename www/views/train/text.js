@@ -2,7 +2,7 @@
 
 import { bytes, getLanguage, number, t } from '../../i18n.js';
 import { recallInTab, rememberInTab } from '../../store.js';
-import { facts, field, make, numeric, select } from './dom.js';
+import { facts, field, make, numeric, select } from '../dom.js';
 
 /** @import { Session } from './session.js' */
 /** @import { Key } from '../../i18n.js' */

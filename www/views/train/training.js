@@ -2,8 +2,8 @@
 
 import { bytes, number, rate, t } from '../../i18n.js';
 import { Curve } from './curve.js';
-import { duration } from './duration.js';
-import { facts, field, make, select } from './dom.js';
+import { duration } from '../duration.js';
+import { facts, field, make, select } from '../dom.js';
 
 /** @import { Session } from './session.js' */
 /** @import { Stage, View } from './train.js' */

@@ -2,7 +2,7 @@
 
 import { number, t } from '../../i18n.js';
 import { discard, kept } from '../../store.js';
-import { make } from './dom.js';
+import { make } from '../dom.js';
 
 /** @import { Session } from './session.js' */
 /** @import { SavedTraining } from '../../store.js' */

@@ -1,7 +1,7 @@
 /** Stage two: the vocabulary, as it grows merge by merge, and a text as it is cut with what there is so far. */
 
 import { number, t } from '../../i18n.js';
-import { draw, facts, field, make, numeric, select } from './dom.js';
+import { draw, facts, field, make, numeric, select } from '../dom.js';
 
 /** @import { Session } from './session.js' */
 /** @import { Stage, View } from './train.js' */

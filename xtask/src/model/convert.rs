@@ -6,13 +6,15 @@ use clap::ValueEnum;
 use inkling::convert::{Report, Source};
 use inkling::files::Files;
 use inkling::kernels::Format;
+use crate::foreign::Folder;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A folder (config.json, *.safetensors, tokenizer) or a .gguf file
+    /// A folder (config.json, *.safetensors or pytorch_model.bin, tokenizer; or OpenAI's TensorFlow checkpoint with
+    /// hparams.json) or a .gguf file
     #[arg(long)]
     model: PathBuf,
     /// The kind of files to write
@@ -34,13 +36,17 @@ enum Kind {
     Safetensors,
 }
 
-fn format(text: &str) -> Result<Format, String> {
+/// A format by its name, in any case.
+pub fn format(text: &str) -> Result<Format, String> {
     let found = Format::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(text));
     found.ok_or_else(|| format!("expected one of {}", Format::ALL.map(|f| f.name().to_lowercase()).join(", ")))
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let files = Files::open(&args.model).with_context(|| format!("opening {}", args.model.display()))?;
+    // What other frameworks have written is first turned into a folder that the engine reads.
+    let foreign = Folder::of(&args.model)?;
+    let model = foreign.as_ref().map_or(args.model.as_path(), Folder::path);
+    let files = Files::open(model).with_context(|| format!("opening {}", args.model.display()))?;
     let mut source = Source::open(files).with_context(|| format!("opening {}", args.model.display()))?;
     let report = match args.to {
         Kind::Gguf => write_file(&mut source, &args),

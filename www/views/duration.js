@@ -1,6 +1,6 @@
 /** Durations as people say them. */
 
-import { number } from '../../i18n.js';
+import { number } from '../i18n.js';
 
 /** @param {number} seconds */
 export function duration(seconds) {

@@ -1,8 +1,8 @@
 /** Making elements: their attributes, words and listeners in one call. */
 
-import { t } from '../../i18n.js';
+import { t } from '../i18n.js';
 
-/** @import { Key } from '../../i18n.js' */
+/** @import { Key } from '../i18n.js' */
 
 /**
  * `words` is the key of the text, `label` that of aria-label; `on` are listeners.

@@ -1,0 +1,18 @@
+/** Where models are looked for: the address of the hub, which a person may set to a mirror. */
+
+import { recall, remember } from '../store.js';
+import { HUB } from './hub.js';
+
+export const hubAddress = () => recall('hub') ?? HUB;
+
+/** @param {string} text  an address, with or without https://; empty for the usual one @returns {string | null}  as it is kept, or null for what is no address */
+export function setHubAddress(text) {
+  const words = text.trim() || HUB;
+  try {
+    const address = new URL(/^https?:\/\//i.test(words) ? words : `https://${words}`).href.replace(/\/$/, '');
+    remember('hub', address);
+    return address;
+  } catch {
+    return null;
+  }
+}

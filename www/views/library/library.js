@@ -1,0 +1,45 @@
+/**
+ * The Models view: getting a model from a hub or an address, what is kept in this browser, and what this browser can. Each
+ * part is a file beside this one.
+ */
+
+import { addWords, onLanguage, translate } from '../../i18n.js';
+import en from '../../i18n/en/library.js';
+import zh from '../../i18n/zh/library.js';
+import { store } from '../../store/client.js';
+import { make } from '../dom.js';
+import { Abilities } from './abilities.js';
+import { Finder } from './finder.js';
+import { Shelf } from './shelf.js';
+
+/** @import { Page } from '../../views.js' */
+
+addWords({ en, zh });
+
+/** @param {HTMLElement} root @param {Page} page */
+export function open(root, page) {
+  for (const sheet of ['../view.css', './library.css']) {
+    document.head.append(make('link', { rel: 'stylesheet', href: new URL(sheet, import.meta.url).href }));
+  }
+  const shelf = new Shelf(page);
+  const finder = new Finder((choice) => shelf.begin(choice));
+  const abilities = new Abilities();
+  shelf.onLook = (text) => finder.look(text);
+  root.append(
+    make('div', { class: 'library-head' }, make('h2', { words: 'library.title' }), make('p', { words: 'library.intro' })),
+    shelf.root,
+    finder.root,
+    abilities.root,
+  );
+  store.watch((state) => {
+    shelf.show(state);
+    finder.stored(state);
+    abilities.tier(state.tier);
+  });
+  onLanguage(() => {
+    shelf.relabel();
+    finder.relabel();
+    abilities.relabel();
+  });
+  translate(root);
+}

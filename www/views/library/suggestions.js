@@ -1,0 +1,81 @@
+/**
+ * Models that are known to run here and are worth a look. Sizes are about right: the hub says what they are when asked.
+ * A further one is one more entry.
+ */
+
+const ENGLISH = ['en'];
+
+export const SUGGESTIONS = [
+  {
+    repository: 'distilbert/distilgpt2',
+    file: null,
+    bytes: 354e6,
+    parameters: 82e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'GPT-2’s little sister: quick, and good enough to see what GPT-2 does.',
+      zh: 'GPT-2 的精简版：速度快，足以看出 GPT-2 的样子。',
+    },
+  },
+  {
+    repository: 'openai-community/gpt2',
+    file: null,
+    bytes: 551e6,
+    parameters: 124e6,
+    languages: ENGLISH,
+    license: 'MIT',
+    purpose: {
+      en: 'The GPT-2 of the textbooks. Continues any English text; knows the web of 2019.',
+      zh: '教科书里的 GPT-2。能续写任何英文，知识停留在 2019 年的网络。',
+    },
+  },
+  {
+    repository: 'openai-community/gpt2-medium',
+    file: null,
+    bytes: 1.52e9,
+    parameters: 355e6,
+    languages: ENGLISH,
+    license: 'MIT',
+    purpose: {
+      en: 'Three times as large: keeps to its subject for longer, and writes more slowly.',
+      zh: '大三倍：更能守住话题，写得也更慢。',
+    },
+  },
+  {
+    repository: 'openai-community/gpt2-large',
+    file: null,
+    bytes: 3.25e9,
+    parameters: 774e6,
+    languages: ENGLISH,
+    license: 'MIT',
+    purpose: {
+      en: 'For computers with much memory. Noticeably better sense; close to the most a tab can hold.',
+      zh: '适合内存很大的电脑。明显更通顺，已接近一个标签页的上限。',
+    },
+  },
+  {
+    repository: 'HuggingFaceTB/SmolLM2-135M',
+    file: null,
+    bytes: 271e6,
+    parameters: 135e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'As small as GPT-2 but of 2024: knows far more, and is of the Llama family.',
+      zh: '与 GPT-2 差不多大，却是 2024 年的模型：懂得多得多，属于 Llama 一族。',
+    },
+  },
+  {
+    repository: 'HuggingFaceTB/SmolLM2-360M',
+    file: null,
+    bytes: 726e6,
+    parameters: 362e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'The next size: a good balance of sense and speed on an ordinary laptop.',
+      zh: '再大一号：在普通笔记本上兼顾质量与速度。',
+    },
+  },
+];
