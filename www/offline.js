@@ -15,6 +15,9 @@ import { recallInTab, rememberInTab } from './store.js';
 /** How long the page waits for the headers that the service worker adds, in milliseconds. */
 const ISOLATION_PATIENCE = 3000;
 
+/** @type {Offline[]} */
+const NEWS = ['update', 'others'];
+
 class OfflineState {
   /** @type {Offline} */ state = 'serviceWorker' in navigator && isSecureContext ? 'preparing' : 'none';
   /** @type {Set<(state: Offline) => void>} */ #listeners = new Set();
@@ -27,7 +30,7 @@ class OfflineState {
   /** @param {Offline} state */
   set(state) {
     // A version that waits is news that stays.
-    if (this.state === 'update' && state !== 'others') return;
+    if (NEWS.includes(this.state) && !NEWS.includes(state)) return;
     this.state = state;
     for (const listener of this.#listeners) listener(state);
   }
@@ -48,25 +51,27 @@ function register() {
 
 /**
  * On a host that does not isolate its pages, the service worker does: the page is loaded once more, now through it.
- * Answers whether that is about to happen; there is nothing else to do then.
- * @returns {Promise<boolean>}
+ * Done when it is clear that this does not happen.
  */
 export async function isolate() {
-  if (globalThis.crossOriginIsolated || offlineState.state === 'none') return false;
+  if (globalThis.crossOriginIsolated || offlineState.state === 'none') return;
   // Once in a tab: a browser that does not honour the headers would be asked for ever.
-  if (recallInTab('isolated')) return false;
+  if (recallInTab('isolated')) return;
   const controlled = new Promise((resolve) => {
     if (navigator.serviceWorker.controller) return resolve(true);
     navigator.serviceWorker.addEventListener('controllerchange', () => resolve(true), { once: true });
     setTimeout(() => resolve(false), ISOLATION_PATIENCE);
     return undefined;
   });
-  if (!(await register()) || !(await controlled)) return false;
+  if (!(await register()) || !(await controlled)) return;
   rememberInTab('isolated', true);
   // A tab that forgets would be loaded for ever.
-  if (!recallInTab('isolated')) return false;
+  if (!recallInTab('isolated')) return;
+  // A page that is still being loaded may lose the wish to be loaded anew.
+  if (document.readyState !== 'complete') await new Promise((resolve) => addEventListener('load', resolve, { once: true }));
   location.reload();
-  return true;
+  await new Promise((resolve) => setTimeout(resolve, ISOLATION_PATIENCE));
+  // Still here: whatever kept it from being loaded anew, it goes on as it is.
 }
 
 /** Has the files kept, and looks out for a new version. Not before the page has what it needs. */

@@ -128,7 +128,7 @@ async function start() {
     return;
   }
   try {
-    if (await isolate()) return;
+    await isolate();
     await picker.readCatalog();
     const before = recallInTab('model');
     if (typeof before === 'string' && before.startsWith('saved:')) await offerSaved();
@@ -435,7 +435,6 @@ offlineState.watch((state) => {
   const news = state === 'update' || state === 'others';
   byId('update').hidden = !news;
   if (news) byId('update-words').textContent = t(state === 'update' ? 'update.ready' : 'update.others');
-  byId('update-now').hidden = state === 'others';
 });
 byId('update-now').addEventListener('click', () => (save(), void update()));
 byId('update-later').addEventListener('click', () => (byId('update').hidden = true));

@@ -23,11 +23,19 @@
   const prefix = `inkling ${root} `;
   const cacheName = prefix + version;
   const HASH = 'x-inkling-sha256';
-  const ISOLATION = {
-    'cross-origin-opener-policy': 'same-origin',
-    'cross-origin-embedder-policy': 'require-corp',
-    'cross-origin-resource-policy': 'same-origin',
-  };
+  /** @type {{ mobile: boolean, brands: { brand: string, version: string }[] } | undefined} */
+  const agent = /** @type {any} */ (navigator).userAgentData;
+  const chromium = Number(agent?.brands.find(({ brand }) => brand === 'Chromium')?.version ?? 0);
+  /**
+   * What isolates the page. Where a page can be isolated by itself it stays the same page to its tab; the other way is a
+   * change of its group of windows, after which Chromium may bring the page before it back on a reload.
+   * @type {Record<string, string>}
+   */
+  const ISOLATION =
+    chromium >= 138 && !agent?.mobile
+      ? { 'document-isolation-policy': 'isolate-and-require-corp' }
+      : { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+  ISOLATION['cross-origin-resource-policy'] = 'same-origin';
 
   /** One function whose body uses `f32x4.relaxed_madd`, as in artifacts.js. */
   const RELAXED = new Uint8Array([

@@ -151,7 +151,8 @@ async fn a_new_version_takes_over_as_a_whole() {
     page.in_new_tab(&host.address("/")).await;
     page.wait_for("the note in the other tab", shown, Value::Null).await;
     page.click("#update-now").await;
-    page.wait_for("the other tab", "return document.querySelector('#update-now').hidden", Value::Null).await;
+    let others = "return document.querySelector('#update-words').textContent.startsWith('Close the other tabs')";
+    page.wait_for("the word that others are open", others, Value::Null).await;
     assert_eq!(page.eval(marks, vec![]).await, json!(["", ""]));
     page.close_tab().await;
     page.click("#update-now").await;

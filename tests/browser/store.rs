@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use crate::common::fixtures;
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
 use crate::hub::{Act, Asked, COMMIT, Hub, REPOSITORY, sha256};
@@ -16,7 +15,7 @@ const WEIGHTS: &str = "model.safetensors";
 
 /// A checkpoint of transformers that is small, made larger by a tensor that no model asks for.
 fn checkpoint(padding: usize) -> BTreeMap<String, Bytes> {
-    let folder = fixtures().join("models/gpt2-plain");
+    let folder = xtask::process::root().join("tests/fixtures/models/gpt2-plain");
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -179,7 +178,7 @@ async fn a_download_goes_on_after_a_pause_and_in_another_visit() {
     let Some(dist) = dist() else { return };
     let files = checkpoint(40 << 20);
     let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await);
-    hub.act(|_| Act::Slow(256 << 10, Duration::from_millis(20)));
+    hub.act(|_| Act::Slow(64 << 10, Duration::from_millis(20)));
     let page = open(&host, &hub).await;
     get(&page, REPOSITORY).await;
     let begun = "return document.querySelector('#library-stored progress')?.value > arguments[0]";

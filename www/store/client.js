@@ -5,7 +5,7 @@
 
 import { InklingError, connect } from '../connection.js';
 import { HUB } from './hub.js';
-import { forget, note } from './memo.js';
+import { comeBack, forget, note } from './memo.js';
 
 /** @import { Connection } from '../connection.js' */
 /** @import { NamedBlob } from '../protocol.js' */
@@ -52,6 +52,7 @@ export class Store {
 
   /** Begins to fetch a model, or goes on with it. @param {Choice} choice @returns {Promise<string>} its id */
   add(choice) {
+    comeBack(choice.id);
     return this.#worker.call({ type: 'add', choice });
   }
 

@@ -1,6 +1,6 @@
 /**
  * The download of one model: several ranges at once, each going on at the byte where it broke off. Bytes are written
- * where they stay as they come; what was written is noted every second, so that another page, or the same after a crash,
+ * where they stay as they come; what was written is noted twice a second, so that another page, or the same after a crash,
  * goes on from there.
  */
 
@@ -17,7 +17,7 @@ const CONNECTIONS = 4;
 /** Bytes of one range. */
 const RANGE = 8 * PIECE;
 /** How often what is here is noted, in milliseconds. */
-const NOTE_EVERY = 1000;
+const NOTE_EVERY = 500;
 /** How often in a row nothing may come before the download gives up, and the waits between, in milliseconds. */
 const TRIES = 7;
 const FIRST_WAIT = 500;

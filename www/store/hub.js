@@ -46,7 +46,8 @@ export function readWish(text, hub) {
     return { kind: 'hub', hub, repository: owner ? `${owner}/${name}` : name, revision, file: null };
   }
   const url = toUrl(/^[a-z]+:\/\//i.test(words) ? words : `https://${words}`);
-  if (!url || !['http:', 'https:'].includes(url.protocol)) {
+  // Some browsers take any words for the name of a host.
+  if (!url || !['http:', 'https:'].includes(url.protocol) || !/^[\w.:[\]-]+$/.test(url.host)) {
     throw new StoreError('bad_source', `expected owner/name or an http(s) address, found ${JSON.stringify(words.slice(0, 80))}`);
   }
   const known = [new URL(hub).host, 'huggingface.co', 'hf.co', 'www.huggingface.co'];

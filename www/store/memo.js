@@ -11,6 +11,12 @@ import { recall, remember } from '../store.js';
 
 const NAME = 'stored';
 
+/** What this page has removed: the store may still say for a moment that it is there. @type {Set<string>} */
+const leaving = new Set();
+
+/** Somebody fetches it again. @param {string} id */
+export const comeBack = (id) => leaving.delete(id);
+
 /** @returns {Noted[]} */
 export function noted() {
   try {
@@ -24,18 +30,19 @@ export function noted() {
 /** What was noted and is no longer here. @param {StoreState} state @returns {Noted[]} */
 export function missing({ models, problem }) {
   if (problem) return [];
-  return noted().filter(({ id }) => !models.some((model) => model.id === id));
+  return noted().filter(({ id }) => !leaving.has(id) && !models.some((model) => model.id === id));
 }
 
 /** What is here is noted; what is missing stays noted until somebody has seen it. @param {StoreState} state */
 export function note(state) {
   if (state.problem || state.tier === 'memory') return;
-  const here = state.models.filter(({ phase }) => phase === 'complete').map(({ id, title }) => ({ id, title }));
+  const here = state.models.filter(({ id, phase }) => phase === 'complete' && !leaving.has(id)).map(({ id, title }) => ({ id, title }));
   write([...here, ...missing(state)]);
 }
 
 /** Somebody has removed a model, or has seen that it is gone. @param {string} id */
 export function forget(id) {
+  leaving.add(id);
   write(noted().filter((model) => model.id !== id));
 }
 

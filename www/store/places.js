@@ -38,15 +38,17 @@ const lost = (model, size, found) =>
 
 // ---- the origin's own file system (OPFS) ----
 
+/** The folder of all models. It may have been cleared away since it was asked for last. */
+const modelsFolder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('models', { create: true });
+
 /** @returns {Promise<Tier | null>} */
 async function fileSystem() {
   try {
-    const root = await navigator.storage.getDirectory();
-    const folder = await root.getDirectoryHandle('models', { create: true });
+    const folder = await modelsFolder();
     const probe = await folder.getFileHandle('probe', { create: true });
     (await inPlace(probe)).close();
     await folder.removeEntry('probe');
-    return new FileSystem(folder);
+    return new FileSystem();
   } catch {
     // Not there, forbidden, or without writing in place.
     return null;
@@ -62,15 +64,10 @@ const inPlace = (file) => /** @type {any} */ (file).createSyncAccessHandle();
 class FileSystem {
   name = /** @type {const} */ ('opfs');
 
-  /** @param {FileSystemDirectoryHandle} folder */
-  constructor(folder) {
-    this.folder = folder;
-  }
-
   /** @param {string} model @param {number} file @returns {Promise<Place>} */
   async open(model, file) {
     try {
-      const folder = await this.folder.getDirectoryHandle(folderName(model), { create: true });
+      const folder = await (await modelsFolder()).getDirectoryHandle(folderName(model), { create: true });
       const handle = await inPlace(await folder.getFileHandle(`${file}`, { create: true }));
       return {
         write(at, bytes) {
@@ -97,7 +94,7 @@ class FileSystem {
   async blob(model, file, size) {
     let found = 0;
     try {
-      const folder = await this.folder.getDirectoryHandle(folderName(model));
+      const folder = await (await modelsFolder()).getDirectoryHandle(folderName(model));
       const blob = await (await folder.getFileHandle(`${file}`)).getFile();
       if (blob.size === size) return blob;
       found = blob.size;
@@ -108,7 +105,7 @@ class FileSystem {
   /** @param {string} model */
   async remove(model) {
     try {
-      await this.folder.removeEntry(folderName(model), { recursive: true });
+      await (await modelsFolder()).removeEntry(folderName(model), { recursive: true });
     } catch (error) {
       if (/** @type {DOMException} */ (error).name !== 'NotFoundError') throw storageError(error);
     }
