@@ -34,7 +34,9 @@
   const ISOLATION =
     chromium >= 138 && !agent?.mobile
       ? { 'document-isolation-policy': 'isolate-and-require-corp' }
-      : { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+      : { 'cross-origin-opener-policy': 'same-origin' };
+  // Workers of a page that its host has isolated want these as well.
+  ISOLATION['cross-origin-embedder-policy'] = 'require-corp';
   ISOLATION['cross-origin-resource-policy'] = 'same-origin';
 
   /** One function whose body uses `f32x4.relaxed_madd`, as in artifacts.js. */
