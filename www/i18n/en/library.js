@@ -40,6 +40,7 @@ export default {
   'library.find.count': '{count} models at {name}:',
   'library.find.count.one': 'One model at {name}:',
   'library.get': 'Download',
+  'library.get.begun': 'On its way',
   'library.get.stored': 'In this browser',
   'library.folder': 'The whole folder, {count} files',
   'library.needs': '{size} to download, about {memory} of memory',

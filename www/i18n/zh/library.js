@@ -41,6 +41,7 @@ export default {
   'library.find.count': '{name} 有 {count} 个模型：',
   'library.find.count.one': '{name} 有 1 个模型：',
   'library.get': '下载',
+  'library.get.begun': '已在下载',
   'library.get.stored': '已在此浏览器中',
   'library.folder': '整个文件夹，{count} 个文件',
   'library.needs': '下载 {size}，约占内存 {memory}',

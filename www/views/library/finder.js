@@ -34,7 +34,7 @@ export class Finder {
   #suggestions = make('ul', { class: 'library-suggestions' });
   /** @type {Found | null} */ #last = null;
   /** @type {{ used: number, free: number } | null} */ #space = null;
-  /** Ids of the store. @type {Set<string>} */ #stored = new Set();
+  /** What is in the store, and whether as a whole. @type {Map<string, boolean>} */ #stored = new Map();
   /** The last look asked for. */ #turn = 0;
   /** @type {() => void} */ #repeat = () => {};
 
@@ -80,9 +80,9 @@ export class Finder {
 
   /** What is there already is not offered again. @param {StoreState} state */
   stored({ models }) {
-    const ids = new Set(models.map(({ id }) => id));
-    if (ids.size === this.#stored.size && [...ids].every((id) => this.#stored.has(id))) return;
-    this.#stored = ids;
+    const stored = new Map(models.map(({ id, phase }) => [id, phase === 'complete']));
+    if (stored.size === this.#stored.size && [...stored].every(([id, whole]) => this.#stored.get(id) === whole)) return;
+    this.#stored = stored;
     this.#showFound();
   }
 
@@ -146,13 +146,14 @@ export class Finder {
   /** @param {Choice} choice */
   #choice(choice) {
     const { title, kind, quantization, files, id } = choice;
-    const stored = this.#stored.has(id);
+    const whole = this.#stored.get(id);
+    const stored = whole !== undefined;
     const lack = stored ? null : this.#lack(choice);
     const get = make('button', {
       type: 'button',
       class: 'library-get',
       disabled: stored || lack !== null,
-      words: stored ? 'library.get.stored' : 'library.get',
+      words: whole ? 'library.get.stored' : stored ? 'library.get.begun' : 'library.get',
       on: { click: () => void this.get(choice).catch((error) => this.fail(error)) },
     });
     get.setAttribute('aria-label', `${get.textContent}: ${title}`);
@@ -182,7 +183,7 @@ export class Finder {
     const names = new Intl.DisplayNames([document.documentElement.lang || 'en'], { type: 'language' });
     const facts = [
       t('library.about', { size: bytes(size) }),
-      t('model.parameters', { parameters: number(parameters, { notation: 'compact', maximumSignificantDigits: 2 }) }),
+      t('model.parameters', { parameters: number(parameters, { notation: 'compact', maximumSignificantDigits: 3 }) }),
       languages.map((tag) => names.of(tag) ?? tag).join(', '),
       license,
     ];

@@ -112,7 +112,7 @@ export class Shelf {
     const here = bytes(models.reduce((sum, { loadedBytes }) => sum + loadedBytes, 0));
     const words = [space ? t('library.space', { here, free: bytes(space.free) }) : t('library.space.unknown', { here })];
     if (kept) words.push(t('library.persisted'));
-    this.#space.textContent = words.join(' ');
+    this.#space.textContent = models.length > 0 ? words.join(' ') : '';
     this.#persist.hidden = kept !== false || models.length === 0 || tier === 'memory' || !navigator.storage?.persist;
   }
 
