@@ -62,7 +62,15 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     fn with(source: Source<'a>, trained: bool) -> Self {
         let variables = trained.then(Variables::default);
-        Self { source, variables, prefix: "", own_prefix: "", parameters: 0, bytes_by_format: BTreeMap::new(), decoded_formats: BTreeSet::new() }
+        Self {
+            source,
+            variables,
+            prefix: "",
+            own_prefix: "",
+            parameters: 0,
+            bytes_by_format: BTreeMap::new(),
+            decoded_formats: BTreeSet::new(),
+        }
     }
 
     /// For reading. `gguf_names` is the architecture's table when the checkpoint is a GGUF file.

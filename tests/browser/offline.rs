@@ -47,7 +47,8 @@ async fn a_network_address_over_http_gets_what_there_is() {
     assert_eq!(page.eval("return isSecureContext", vec![]).await, json!(false));
     assert_eq!(page.eval(ENGINE, vec![]).await, json!(["relaxed", 1]));
     page.eval("location.hash = '#library'", vec![]).await;
-    let told = "return [...document.querySelectorAll('#library-abilities > div')].map((row) => row.innerText).join('|')";
+    let told =
+        "return [...document.querySelectorAll('#library-abilities > div')].map((row) => row.innerText).join('|')";
     page.wait_for(
         "what the browser can do",
         "return document.querySelectorAll('#library-abilities > div').length === 4",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
-use crate::hub::{Act, Asked, COMMIT, Hub, REPOSITORY, sha256};
+use xtask::stand_in::{Act, Asked, COMMIT, Hub, REPOSITORY, sha256};
 
 const WEIGHTS: &str = "model.safetensors";
 
@@ -43,8 +43,11 @@ fn checkpoint(padding: usize) -> BTreeMap<String, Bytes> {
 
 /// The Models view of a page, with this hub in place of Hugging Face's.
 async fn library(page: &Page, hub: &Hub) {
-    page.eval("localStorage.setItem('inkling.hub', arguments[0]); location.hash = '#library'", vec![json!(hub.address())])
-        .await;
+    page.eval(
+        "localStorage.setItem('inkling.hub', arguments[0]); location.hash = '#library'",
+        vec![json!(hub.address())],
+    )
+    .await;
     page.wait_for("the Models view", "return document.querySelector('#library-wish') !== null", Value::Null).await;
 }
 
@@ -66,7 +69,8 @@ async fn look(page: &Page, text: &str) {
 
 async fn get(page: &Page, text: &str) {
     look(page, text).await;
-    page.wait_for("a choice", "return document.querySelector('.library-get:not(:disabled)') !== null", Value::Null).await;
+    page.wait_for("a choice", "return document.querySelector('.library-get:not(:disabled)') !== null", Value::Null)
+        .await;
     page.eval("document.querySelector('.library-get').click()", vec![]).await;
 }
 
@@ -118,7 +122,7 @@ async fn writes(page: &Page) {
 #[tokio::test]
 async fn a_model_of_a_hub_is_fetched_once_and_opens_without_it() {
     let Some(dist) = dist() else { return };
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(70 << 20)).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(70 << 20)).await.unwrap());
     let page = open(&host, &hub).await;
     get(&page, REPOSITORY).await;
     wait_for_phase(&page, "complete").await;
@@ -156,7 +160,7 @@ async fn a_model_of_a_hub_is_fetched_once_and_opens_without_it() {
 async fn a_download_survives_twenty_cuts() {
     let Some(dist) = dist() else { return };
     let files = checkpoint(100 << 20);
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
     // After one, some hundred thousand, or some million bytes, and in between a refusal.
     hub.act(|Asked { file, count }| match count {
         _ if file != WEIGHTS => Act::Serve,
@@ -177,7 +181,7 @@ async fn a_download_survives_twenty_cuts() {
 async fn a_download_goes_on_after_a_pause_and_in_another_visit() {
     let Some(dist) = dist() else { return };
     let files = checkpoint(40 << 20);
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
     hub.act(|_| Act::Slow(64 << 10, Duration::from_millis(20)));
     let page = open(&host, &hub).await;
     get(&page, REPOSITORY).await;
@@ -202,7 +206,10 @@ async fn a_download_goes_on_after_a_pause_and_in_another_visit() {
         Value::Null,
     )
     .await;
-    assert!(page.eval(begun, vec![json!(0.3)]).await == json!(true), "what was there is there: {before} bytes were sent");
+    assert!(
+        page.eval(begun, vec![json!(0.3)]).await == json!(true),
+        "what was there is there: {before} bytes were sent"
+    );
     hub.act(|_| Act::Serve);
     act(&page, "resume").await;
     wait_for_phase(&page, "complete").await;
@@ -216,7 +223,7 @@ async fn a_download_goes_on_after_a_pause_and_in_another_visit() {
 async fn servers_that_misbehave_are_seen_through() {
     let Some(dist) = dist() else { return };
     let files = checkpoint(2 << 20);
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
     let page = open(&host, &hub).await;
     page.eval("window.confirm = () => true", vec![]).await;
     // The second request for the weights and those after it are answered well.
@@ -243,7 +250,8 @@ async fn servers_that_misbehave_are_seen_through() {
         wait_for_phase(&page, "complete").await;
         assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
         act(&page, "remove").await;
-        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null).await;
+        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null)
+            .await;
     }
     let said = vec![("x-error-message", "Access to model someone/tiny is restricted".to_string())];
     for (always, code, action) in [
@@ -270,14 +278,19 @@ async fn servers_that_misbehave_are_seen_through() {
         hub.act(|_| Act::Serve);
         act(&page, action).await;
         if action == "again" {
-            page.wait_for("a choice", "return document.querySelector('.library-get:not(:disabled)') !== null", Value::Null)
-                .await;
+            page.wait_for(
+                "a choice",
+                "return document.querySelector('.library-get:not(:disabled)') !== null",
+                Value::Null,
+            )
+            .await;
             page.eval("document.querySelector('.library-get').click()", vec![]).await;
         }
         wait_for_phase(&page, "complete").await;
         assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
         act(&page, "remove").await;
-        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null).await;
+        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null)
+            .await;
     }
     // In the midst of it the file becomes another one, which is then fetched as a whole.
     hub.act(|Asked { file, .. }| match file == WEIGHTS {
@@ -296,10 +309,11 @@ async fn servers_that_misbehave_are_seen_through() {
 #[tokio::test]
 async fn what_cannot_be_had_is_said_before_anything_is_fetched() {
     let Some(dist) = dist() else { return };
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(1 << 10)).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(1 << 10)).await.unwrap());
     let page = open(&host, &hub).await;
     let said = "return document.querySelector('#library-find-error').dataset.code === arguments[0]";
-    let gated = vec![("x-error-code", "GatedRepo".to_string()), ("x-error-message", "Access is restricted".to_string())];
+    let gated =
+        vec![("x-error-code", "GatedRepo".to_string()), ("x-error-message", "Access is restricted".to_string())];
     let big = json!({ "sha": COMMIT, "siblings": [
         { "rfilename": "config.json", "size": 500 }, { "rfilename": "model.safetensors", "size": 9_000_000_000u64 }] });
     for (answer, code) in [
@@ -308,7 +322,10 @@ async fn what_cannot_be_had_is_said_before_anything_is_fetched() {
         ((429, vec![], r#"{"error":"slow down"}"#.into()), "rate_limited"),
         ((500, vec![], "".into()), "io"),
         ((200, vec![], "<!doctype html><title>Log in</title>".into()), "bad_file"),
-        ((200, vec![], json!({ "siblings": [{ "rfilename": "pytorch_model.bin", "size": 9 }] }).to_string()), "find_pytorch_only"),
+        (
+            (200, vec![], json!({ "siblings": [{ "rfilename": "pytorch_model.bin", "size": 9 }] }).to_string()),
+            "find_pytorch_only",
+        ),
         ((200, vec![], json!({ "siblings": [] }).to_string()), "find_none"),
     ] {
         hub.list_as(Some(answer));
@@ -331,7 +348,7 @@ async fn what_cannot_be_had_is_said_before_anything_is_fetched() {
 async fn two_tabs_do_not_fight_over_a_download() {
     let Some(dist) = dist() else { return };
     let files = checkpoint(20 << 20);
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
     hub.act(|_| Act::Slow(256 << 10, Duration::from_millis(40)));
     let page = open(&host, &hub).await;
     get(&page, REPOSITORY).await;
@@ -349,7 +366,7 @@ async fn a_link_to_a_file_is_enough() {
     let Some(dist) = dist() else { return };
     let gguf = std::fs::read(dist.join("models/poems/model.gguf")).unwrap();
     let files = BTreeMap::from([("poems-Q8_0.gguf".to_string(), Bytes::from(gguf))]);
-    let (host, hub) = (Host::plain(&dist).await, Hub::start(files).await);
+    let (host, hub) = (Host::plain(&dist).await, Hub::start(files).await.unwrap());
     let page = open(&host, &hub).await;
     get(&page, &hub.link("poems-Q8_0.gguf")).await;
     wait_for_phase(&page, "complete").await;
@@ -368,7 +385,7 @@ async fn a_link_to_a_file_is_enough() {
 #[tokio::test]
 async fn what_the_browser_cleared_is_named() {
     let Some(dist) = dist() else { return };
-    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(1 << 10)).await);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(checkpoint(1 << 10)).await.unwrap());
     let page = open(&host, &hub).await;
     get(&page, REPOSITORY).await;
     wait_for_phase(&page, "complete").await;
@@ -378,7 +395,8 @@ async fn what_the_browser_cleared_is_named() {
         for await (const name of folder.keys()) await folder.removeEntry(name, { recursive: true });";
     page.eval(clear, vec![]).await;
     act(&page, "open").await;
-    page.wait_for("the error", "return document.querySelector('#error').dataset.code === 'storage_lost'", Value::Null).await;
+    page.wait_for("the error", "return document.querySelector('#error').dataset.code === 'storage_lost'", Value::Null)
+        .await;
     page.eval("location.hash = '#library'", vec![]).await;
     wait_for_phase(&page, "failed").await;
     assert_eq!(failure(&page).await, "storage_lost");
@@ -390,15 +408,19 @@ async fn what_the_browser_cleared_is_named() {
           await new Promise((resolve) => (indexedDB.deleteDatabase(name).onsuccess = resolve));";
     page.eval(delete, vec![]).await;
     page.go(&host.address("/#library")).await;
-    page.wait_for("the note", "return document.querySelector('#library-evicted')?.textContent.includes('someone/tiny')", Value::Null)
-        .await;
+    page.wait_for(
+        "the note",
+        "return document.querySelector('#library-evicted')?.textContent.includes('someone/tiny')",
+        Value::Null,
+    )
+    .await;
 }
 
 /// `load({ hub })`, as somebody else's program calls it: fetched once, then there without the hub.
 #[tokio::test]
 async fn a_program_loads_from_a_hub_once() {
     let Some(dist) = dist() else { return };
-    let (host, hub) = (Host::plain(&dist).await, Hub::start(checkpoint(1 << 10)).await);
+    let (host, hub) = (Host::plain(&dist).await, Hub::start(checkpoint(1 << 10)).await.unwrap());
     let page = Page::ready(&host.address("/")).await;
     let body = "
         const { load } = await import(new URL('inkling.js', document.baseURI));

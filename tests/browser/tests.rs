@@ -5,7 +5,6 @@ mod builds;
 mod common;
 mod driver;
 mod hosts;
-mod hub;
 mod models;
 mod offline;
 mod store;

@@ -33,7 +33,10 @@ fn add(zip: &mut ZipWriter<File>, folder: &Path, path: &str) -> Result<()> {
                 true => CompressionMethod::Stored,
                 false => CompressionMethod::Deflated,
             };
-            zip.start_file(&to, SimpleFileOptions::default().compression_method(packed).last_modified_time(DateTime::default()))?;
+            zip.start_file(
+                &to,
+                SimpleFileOptions::default().compression_method(packed).last_modified_time(DateTime::default()),
+            )?;
             io::copy(&mut File::open(&from)?, zip)?;
         }
     }

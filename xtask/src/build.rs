@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{archive, process};
 use crate::tools::{self, Toolbox};
+use crate::{archive, process};
 
 #[derive(clap::Args, Default)]
 pub struct Args {
@@ -33,7 +33,11 @@ pub fn run(args: Args) -> Result<()> {
         let place = dist.with_extension("zip");
         archive::write(&dist, &place)?;
         let bytes = fs::metadata(&place).context("measuring the archive")?.len();
-        println!("{} is ready: {:.1} MB; it unpacks to a folder for any static host", place.display(), bytes as f64 / 1e6);
+        println!(
+            "{} is ready: {:.1} MB; it unpacks to a folder for any static host",
+            place.display(),
+            bytes as f64 / 1e6
+        );
     }
     Ok(())
 }

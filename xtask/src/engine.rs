@@ -37,6 +37,10 @@ pub const ARTIFACTS: &[Artifact] = &[
     },
 ];
 
+/// What every artifact has besides: no place in the sources for each panic that may be, which takes 23 KB of the download.
+/// The same panic in a native build says where it is.
+const COMMON: [&str; 1] = ["-Zlocation-detail=none"];
+
 /// The best that brotli can do: an engine is compressed once and downloaded often.
 const BROTLI_QUALITY: u32 = 11;
 
@@ -76,11 +80,11 @@ impl Artifact {
         let mut command = process::cargo();
         command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
         command.args(["--message-format", "json-render-diagnostics"]);
-        let flags: Vec<String> = self.rustflags.iter().map(|flag| flag.to_string()).chain(remapped()).collect();
+        let flags: Vec<String> = self.rustflags.iter().chain(&COMMON).map(|flag| flag.to_string()).chain(remapped()).collect();
         let flags = serde_json::json!(flags);
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
         // The standard library as it comes knows no threads in wasm, and is larger than it need be. Compiling it is not
-        // stable yet.
+        // stable yet, nor is leaving out places.
         tools::rust_src()?;
         command.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"]);
         command.env("RUSTC_BOOTSTRAP", "1");

@@ -14,6 +14,7 @@
 //! * [`engine`]: the list of wasm artifacts, and how one is built
 //! * `archive`, `compress`, `precache`: the site as one file, packed for hosts, and listed for its service worker
 //! * [`server`]: the static file server, also used by the tests of the page
+//! * [`stand_in`]: a hub for tests and benches, which can be told to misbehave
 //! * [`browser`]: Chromium and its driver, and the flags they run with
 //! * `foreign`: checkpoints of other frameworks, as folders that the engine reads
 //! * [`process`]: running other programs
@@ -30,6 +31,7 @@ pub mod precache;
 pub mod process;
 pub mod serve;
 pub mod server;
+pub mod stand_in;
 pub mod test;
 pub mod tools;
 pub mod train;

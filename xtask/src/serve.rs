@@ -62,6 +62,9 @@ mod tests {
     fn a_code_is_drawn() {
         let code = qr_code("http://192.168.1.20:8080/");
         let lines: Vec<&str> = code.lines().collect();
-        assert!(lines.len() > 10 && lines.iter().all(|line| line.chars().count() == lines[0].chars().count()), "{code}");
+        assert!(
+            lines.len() > 10 && lines.iter().all(|line| line.chars().count() == lines[0].chars().count()),
+            "{code}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! * [`generate`]: how quickly models write, without a subcommand
 //! * [`train`]: tokens per second of a training step
+//! * [`store`]: a large model from a bad line into the browser, and into memory
 //!
 //! What the benches stand on:
 //!
@@ -16,6 +17,7 @@ mod browser;
 mod generate;
 mod machine;
 mod peers;
+mod store;
 mod table;
 mod train;
 
@@ -34,6 +36,8 @@ pub struct Args {
 enum What {
     /// Tokens per second of a training step: natively, in Chromium, and with nanogpt, jax-js and PyTorch
     Train(train::Args),
+    /// A full-size model over a line that breaks twenty times, and what opening it takes in memory
+    Store(store::Args),
     /// One native measurement of `bench train`, which calls this in a process of its own: a task on the standard input
     #[command(hide = true)]
     TrainNative,
@@ -49,6 +53,7 @@ pub fn run(args: Args) -> Result<()> {
     match args.what {
         None => generate::run(args.generate),
         Some(What::Train(args)) => train::run(args),
+        Some(What::Store(args)) => store::run(args),
         Some(What::TrainNative) => train::answer(),
         Some(What::GenerateNative) => generate::answer(),
         Some(What::KernelsNative) => generate::answer_kernels(),

@@ -26,8 +26,9 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 pub fn tensors(files: &[PathBuf]) -> Result<Vec<Foreign>> {
     let mut tensors = Vec::new();
     for file in files {
-        let infos = read_pth_tensor_info(file, false, None)
-            .with_context(|| format!("{}: expected a checkpoint that PyTorch has saved as a ZIP file", file.display()))?;
+        let infos = read_pth_tensor_info(file, false, None).with_context(|| {
+            format!("{}: expected a checkpoint that PyTorch has saved as a ZIP file", file.display())
+        })?;
         for info in infos {
             let Some(format) = format(info.dtype) else { continue };
             let layout = &info.layout;

@@ -61,7 +61,9 @@ pub fn companions(folder: &Path, to: &Path) -> Result<()> {
     let text = fs::read_to_string(folder.join("hparams.json")).context("reading hparams.json")?;
     let hparams: Value = serde_json::from_str(&text).context("hparams.json: expected JSON")?;
     let field = |name: &str| {
-        hparams[name].as_u64().with_context(|| format!("hparams.json: expected a number {name}, found {}", hparams[name]))
+        hparams[name]
+            .as_u64()
+            .with_context(|| format!("hparams.json: expected a number {name}, found {}", hparams[name]))
     };
     let last = field("n_vocab")?.saturating_sub(1);
     let config = json!({
@@ -201,8 +203,14 @@ fn read_entry(bytes: &[u8]) -> Result<Entry> {
             _ => {}
         }
     }
-    let values = entry.shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n)).context("a shape beyond reason")?;
-    ensure!(entry.size == values as u64, "expected {values} bytes for the shape {:?}, found {}", entry.shape, entry.size);
+    let values =
+        entry.shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n)).context("a shape beyond reason")?;
+    ensure!(
+        entry.size == values as u64,
+        "expected {values} bytes for the shape {:?}, found {}",
+        entry.shape,
+        entry.size
+    );
     Ok(entry)
 }
 

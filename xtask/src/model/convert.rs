@@ -1,12 +1,12 @@
 //! `cargo xtask convert`: a model's files as GGUF or as a Hugging Face folder. What is being written lies beside its place
 //! under another name until it is whole, so that a fault never costs a good file.
 
+use crate::foreign::Folder;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use inkling::convert::{Report, Source};
 use inkling::files::Files;
 use inkling::kernels::Format;
-use crate::foreign::Folder;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};

@@ -33,8 +33,10 @@ pub fn entry(id: &str, title: &str, place: &Path, parameters: u64, credit: &Cred
 pub fn add(site: &Path, entry: Value) -> Result<()> {
     let place = site.join("models/catalog.json");
     let text = fs::read_to_string(&place).with_context(|| format!("reading {}", place.display()))?;
-    let mut catalog: Value = serde_json::from_str(&text).with_context(|| format!("{}: expected JSON", place.display()))?;
-    let models = catalog["models"].as_array_mut().with_context(|| format!("{}: expected a list models", place.display()))?;
+    let mut catalog: Value =
+        serde_json::from_str(&text).with_context(|| format!("{}: expected JSON", place.display()))?;
+    let models =
+        catalog["models"].as_array_mut().with_context(|| format!("{}: expected a list models", place.display()))?;
     models.retain(|model| model["id"] != entry["id"]);
     models.push(entry);
     let text = serde_json::to_string_pretty(&catalog).context("writing the list of models")?;
@@ -60,7 +62,10 @@ mod tests {
         let catalog: Value = serde_json::from_slice(&fs::read(site.join("models/catalog.json")).unwrap()).unwrap();
         assert_eq!(catalog["models"].as_array().unwrap().len(), 2);
         assert_eq!(catalog["models"][1]["title"]["en"], "Two");
-        assert_eq!((&catalog["models"][1]["bytes"], &catalog["models"][1]["files"]), (&json!(12), &json!(["model.gguf"])));
+        assert_eq!(
+            (&catalog["models"][1]["bytes"], &catalog["models"][1]["files"]),
+            (&json!(12), &json!(["model.gguf"]))
+        );
         fs::remove_dir_all(site).unwrap();
     }
 }

@@ -54,7 +54,12 @@ pub fn file(address: &str, place: &Path, remote: &Remote) -> Result<()> {
     let mut part = place.as_os_str().to_owned();
     part.push(".part");
     let part = Path::new(&part);
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(part).with_context(|| format!("writing {}", part.display()))?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(part)
+        .with_context(|| format!("writing {}", part.display()))?;
     println!("Fetching {} ({:.1} MB)", remote.name, remote.size as f64 / 1e6);
     let mut tries = 0;
     loop {
@@ -165,7 +170,8 @@ mod tests {
                     .unwrap_or(0);
                 sender.send(from).ok();
                 let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
-                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", bytes.len() - from);
+                let head =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", bytes.len() - from);
                 stream.write_all(head.as_bytes()).unwrap();
                 stream.write_all(&bytes[from..(from + step).min(bytes.len())]).unwrap();
             }
@@ -194,7 +200,8 @@ mod tests {
     #[test]
     fn what_is_not_right_is_never_given_its_name() {
         let place = place("wrong");
-        let remote = |sha256: Option<&str>| Remote { name: "file".into(), size: 5000, sha256: sha256.map(str::to_string) };
+        let remote =
+            |sha256: Option<&str>| Remote { name: "file".into(), size: 5000, sha256: sha256.map(str::to_string) };
         let (address, _asked) = server(vec![7; 5000], 5000);
         let error = file(&address, &place, &remote(Some("00"))).unwrap_err().to_string();
         assert!(error.contains("expected SHA-256 00"), "{error}");

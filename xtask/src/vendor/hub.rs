@@ -78,7 +78,8 @@ impl Listing {
     pub fn choose(&self, file: Option<&str>) -> Result<Vec<Remote>> {
         let names = || self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
         if let Some(name) = file {
-            let found = self.named(name).with_context(|| format!("expected {name} in the repository, found {}", names()))?;
+            let found =
+                self.named(name).with_context(|| format!("expected {name} in the repository, found {}", names()))?;
             return Ok(vec![found.clone()]);
         }
         let small = SMALL.iter().filter_map(|name| self.named(name));
@@ -88,11 +89,15 @@ impl Listing {
                 return Ok(small.chain(weights).cloned().collect());
             }
         }
-        let ggufs: Vec<&Remote> = self.files.iter().filter(|file| file.name.to_lowercase().ends_with(".gguf")).collect();
+        let ggufs: Vec<&Remote> =
+            self.files.iter().filter(|file| file.name.to_lowercase().ends_with(".gguf")).collect();
         match ggufs[..] {
             [one] => Ok(vec![one.clone()]),
             [] => bail!("expected config.json with weights, or a .gguf file, found {}", names()),
-            _ => bail!("expected --file to name one of {}", ggufs.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")),
+            _ => bail!(
+                "expected --file to name one of {}",
+                ggufs.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
+            ),
         }
     }
 
@@ -129,7 +134,12 @@ mod tests {
         assert_eq!(chosen(&all, None).unwrap(), ["config.json", "merges.txt", "model.safetensors"]);
         assert_eq!(chosen(&all, Some("a.gguf")).unwrap(), ["a.gguf"]);
         assert_eq!(chosen(&["config.json", "pytorch_model.bin"], None).unwrap(), ["config.json", "pytorch_model.bin"]);
-        let sharded = ["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"];
+        let sharded = [
+            "config.json",
+            "model-00001-of-00002.safetensors",
+            "model-00002-of-00002.safetensors",
+            "model.safetensors.index.json",
+        ];
         assert_eq!(chosen(&sharded, None).unwrap().len(), 4);
     }
 

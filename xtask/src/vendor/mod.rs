@@ -74,20 +74,26 @@ pub fn run(args: Args) -> Result<()> {
 /// Where it is from and under which licence, for the page to say.
 fn describe(listing: &Listing, hub: &Hub, name: &str) -> catalog::Credit {
     let license = listing.license.clone().unwrap_or_else(|| "no licence named".into());
-    catalog::Credit { words: format!("{name} at {}, {license}", &listing.commit[..listing.commit.len().min(12)]), link: hub.page(name) }
+    catalog::Credit {
+        words: format!("{name} at {}, {license}", &listing.commit[..listing.commit.len().min(12)]),
+        link: hub.page(name),
+    }
 }
 
 /// Puts what was fetched into its place, converted where that is asked for.
 fn install(cache: &Path, wanted: &[hub::Remote], quantize: Option<Format>, place: &Path) -> Result<()> {
     let gguf = wanted.iter().find(|file| file.name.to_lowercase().ends_with(".gguf"));
     match (gguf, quantize) {
-        (Some(_), Some(_)) => bail!("--quantize: expected safetensors to quantize, found a .gguf file; choose another with --file"),
+        (Some(_), Some(_)) => {
+            bail!("--quantize: expected safetensors to quantize, found a .gguf file; choose another with --file")
+        }
         (Some(file), None) => copy(&cache.join(&file.name), &place.join("model.gguf")),
         (None, Some(format)) => {
             let foreign = Folder::of(cache)?;
             let files = Files::open(foreign.as_ref().map_or(cache, Folder::path))?;
             let target = place.join("model.gguf");
-            let mut out = BufWriter::new(File::create(&target).with_context(|| format!("writing {}", target.display()))?);
+            let mut out =
+                BufWriter::new(File::create(&target).with_context(|| format!("writing {}", target.display()))?);
             let report = Source::open(files)?.write_gguf(format, "model", &mut out)?;
             report.notes.iter().for_each(|note| println!("note: {note}"));
             Ok(())

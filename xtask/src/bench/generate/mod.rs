@@ -25,6 +25,7 @@ mod task;
 mod vocabulary;
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -63,6 +64,11 @@ pub struct Args {
     /// Write BENCHMARKS.md
     #[arg(long)]
     save: bool,
+}
+
+/// The Hugging Face folder of a full-size GPT-2 with random weights.
+pub fn checkpoint() -> Result<PathBuf> {
+    models::folder(&shapes::GPT2)
 }
 
 pub fn run(args: Args) -> Result<()> {

@@ -2,18 +2,23 @@
 //! ETags. It can be told to misbehave, and counts what it sends.
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use futures_util::StreamExt;
+use futures_util::stream;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use xtask::server;
+use tokio::net::TcpListener;
+
+use crate::server;
 
 pub const REPOSITORY: &str = "someone/tiny";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -75,10 +80,9 @@ pub struct Hub {
 
 impl Hub {
     /// One repository with these files, served as it should be.
-    pub async fn start(files: BTreeMap<String, Bytes>) -> Self {
-        let (hub, cdn) = (listen().await, listen().await);
-        let address = |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().unwrap());
-        let (origin, cdn_origin) = (address(&hub), address(&cdn));
+    pub async fn start(files: BTreeMap<String, Bytes>) -> Result<Self> {
+        let (hub, cdn) = (server::listen("127.0.0.1", 0).await?, server::listen("127.0.0.1", 0).await?);
+        let (origin, cdn_origin) = (address(&hub)?, address(&cdn)?);
         let inner = Arc::new(Inner {
             files,
             plan: Mutex::new(Box::new(|_| Act::Serve)),
@@ -94,7 +98,7 @@ impl Hub {
         let back = Router::new().route("/blobs/{*file}", get(blob)).with_state(inner.clone());
         tokio::spawn(server::serve(hub, shared(front)));
         tokio::spawn(server::serve(cdn, shared(back)));
-        Self { origin, inner }
+        Ok(Self { origin, inner })
     }
 
     pub fn address(&self) -> &str {
@@ -108,22 +112,22 @@ impl Hub {
 
     /// From now on requests for files are answered so.
     pub fn act(&self, plan: impl FnMut(Asked) -> Act + Send + 'static) {
-        *self.inner.plan.lock().unwrap() = Box::new(plan);
+        *held(&self.inner.plan) = Box::new(plan);
     }
 
     /// From now on the listing is this, or (`None`) as it should be.
     pub fn list_as(&self, answer: Option<(u16, Vec<(&'static str, String)>, String)>) {
-        *self.inner.listing.lock().unwrap() = answer;
+        *held(&self.inner.listing) = answer;
     }
 
     /// Bytes that were sent of all files.
     pub fn sent(&self) -> u64 {
-        self.inner.sent.lock().unwrap().values().sum()
+        held(&self.inner.sent).values().sum()
     }
 
     /// Requests for files.
     pub fn requests(&self) -> usize {
-        *self.inner.count.lock().unwrap()
+        *held(&self.inner.count)
     }
 
     /// Bytes of all files.
@@ -132,8 +136,20 @@ impl Hub {
     }
 }
 
-async fn listen() -> tokio::net::TcpListener {
-    server::listen("127.0.0.1", 0).await.unwrap()
+fn address(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}", listener.local_addr().context("asking for a server's own address")?))
+}
+
+/// What a test that failed while it held it has left is as good as any.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets a header, unless the value cannot be one.
+fn set(answer: &mut Response, name: &'static str, value: &str) {
+    if let Ok(value) = value.parse() {
+        answer.headers_mut().insert(name, value);
+    }
 }
 
 /// With the headers by which the hub lets pages read its answers.
@@ -147,12 +163,16 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn list(State(hub): State<Arc<Inner>>, Path((owner, name, revision)): Path<(String, String, String)>) -> Response {
-    if let Some((status, headers, body)) = hub.listing.lock().unwrap().clone() {
+async fn list(
+    State(hub): State<Arc<Inner>>,
+    Path((owner, name, revision)): Path<(String, String, String)>,
+) -> Response {
+    if let Some((status, headers, body)) = held(&hub.listing).clone() {
         return refuse(status, headers, body);
     }
     if format!("{owner}/{name}") != REPOSITORY || !["main", COMMIT].contains(&revision.as_str()) {
-        let said = vec![("x-error-code", "RepoNotFound".to_string()), ("x-error-message", "Repository not found".into())];
+        let said =
+            vec![("x-error-code", "RepoNotFound".to_string()), ("x-error-message", "Repository not found".into())];
         return refuse(404, said, r#"{"error":"Repository not found"}"#.into());
     }
     let siblings: Vec<_> = hub
@@ -179,22 +199,29 @@ async fn resolve(
 }
 
 fn refuse(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Response {
-    let mut answer = (StatusCode::from_u16(status).unwrap(), body).into_response();
-    answer.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    let mut answer = (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body).into_response();
+    set(&mut answer, "content-type", "application/json");
     for (name, value) in headers {
-        answer.headers_mut().insert(name, value.parse().unwrap());
+        set(&mut answer, name, &value);
     }
     answer
 }
 
-async fn blob(State(hub): State<Arc<Inner>>, Path(file): Path<String>, method: axum::http::Method, asked: HeaderMap) -> Response {
-    let Some(bytes) = hub.files.get(&file).cloned() else { return refuse(404, vec![], r#"{"error":"no such file"}"#.into()) };
+async fn blob(
+    State(hub): State<Arc<Inner>>,
+    Path(file): Path<String>,
+    method: axum::http::Method,
+    asked: HeaderMap,
+) -> Response {
+    let Some(bytes) = hub.files.get(&file).cloned() else {
+        return refuse(404, vec![], r#"{"error":"no such file"}"#.into());
+    };
     if method == axum::http::Method::HEAD {
         return ([(header::CONTENT_LENGTH, bytes.len().to_string())], "").into_response();
     }
-    let count = std::mem::replace(&mut *hub.count.lock().unwrap(), 0);
-    *hub.count.lock().unwrap() = count + 1;
-    let act = hub.plan.lock().unwrap()(Asked { file: &file, count });
+    let count = std::mem::replace(&mut *held(&hub.count), 0);
+    *held(&hub.count) = count + 1;
+    let act = held(&hub.plan)(Asked { file: &file, count });
     let range = asked.get(header::RANGE).and_then(|range| {
         let (start, end) = range.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
         let end = end.parse().unwrap_or(bytes.len() - 1).min(bytes.len() - 1);
@@ -229,13 +256,12 @@ async fn blob(State(hub): State<Arc<Inner>>, Path(file): Path<String>, method: a
                 wait.await;
                 Err(broken)
             };
-            use futures_util::StreamExt as _;
-            let first = futures_util::stream::once(async move { Ok::<_, io::Error>(some) });
-            Body::from_stream(first.chain(futures_util::stream::once(cut))).into_response()
+            let first = stream::once(async move { Ok::<_, io::Error>(some) });
+            Body::from_stream(first.chain(stream::once(cut))).into_response()
         }
         Act::Slow(step, pause) => {
             let (hub, file) = (hub.clone(), file.clone());
-            let stream = futures_util::stream::unfold(body.clone(), move |mut rest| {
+            let stream = stream::unfold(body.clone(), move |mut rest| {
                 let (hub, file) = (hub.clone(), file.clone());
                 async move {
                     if rest.is_empty() {
@@ -252,7 +278,7 @@ async fn blob(State(hub): State<Arc<Inner>>, Path(file): Path<String>, method: a
         Act::Truncated => {
             let some = body.slice(..body.len() / 2);
             note(&hub, &file, some.len());
-            Body::from_stream(futures_util::stream::once(async move { Ok::<_, io::Error>(some) })).into_response()
+            Body::from_stream(stream::once(async move { Ok::<_, io::Error>(some) })).into_response()
         }
         _ => {
             note(&hub, &file, body.len());
@@ -260,22 +286,20 @@ async fn blob(State(hub): State<Arc<Inner>>, Path(file): Path<String>, method: a
         }
     };
     *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(header::ETAG, etag.parse().unwrap());
-    headers.insert(header::CONTENT_TYPE, "application/octet-stream".parse().unwrap());
+    set(&mut answer, "etag", &etag);
+    set(&mut answer, "content-type", "application/octet-stream");
     if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {start}-{}/{}", end - 1, whole.len());
-        headers.insert(header::CONTENT_RANGE, range.parse().unwrap());
+        set(&mut answer, "content-range", &format!("bytes {start}-{}/{}", end - 1, whole.len()));
     }
     if let Act::Cut(_) | Act::Slow(..) = act {
-        headers.insert(header::CONTENT_LENGTH, body.len().to_string().parse().unwrap());
+        set(&mut answer, "content-length", &body.len().to_string());
     }
     if let Act::BadGzip = act {
-        headers.insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        set(&mut answer, "content-encoding", "gzip");
     }
     answer
 }
 
 fn note(hub: &Inner, file: &str, bytes: usize) {
-    *hub.sent.lock().unwrap().entry(file.to_string()).or_default() += bytes as u64;
+    *held(&hub.sent).entry(file.to_string()).or_default() += bytes as u64;
 }
