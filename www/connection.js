@@ -13,7 +13,9 @@
  * `unsupported`, `bad_tokenizer`, `bad_parameter`, `empty_prompt`, `context_full`, `out_of_memory`, `io`, `engine`,
  * `bad_source` (load was called with something that is no source), `crashed` (the engine stopped for good; load again),
  * `disposed` (dispose was called), `bad_corpus`, `diverged` (the loss is no number any more), `aborted` (through a
- * signal; `name` is then `AbortError`, as everywhere on the web).
+ * signal; `name` is then `AbortError`, as everywhere on the web). Of the store of models: `forbidden`, `rate_limited`,
+ * `source_changed`, `hash_mismatch`, `no_space`, `too_large`, `storage_full`, `storage_lost` (the browser has cleared it),
+ * `storage`, `busy` (another page is fetching it).
  */
 export class InklingError extends Error {
   /** @param {string} code @param {string} message @param {ErrorOptions} [options] */

@@ -336,7 +336,11 @@ alternatives.onChoose = (words) => {
   changed();
 };
 picker.onUnreadable = (detail) => notices.error('io', { detail });
-picker.onPick = choose;
+picker.onPick = (entry) => {
+  // Files may be dropped on the list of models as well.
+  if (currentView() !== 'write') location.hash = '#write';
+  choose(entry);
+};
 addEventListener('pagehide', save);
 
 // ---- look and language ----

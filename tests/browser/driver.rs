@@ -13,17 +13,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A page in a browser of its own. Dropping it ends the browser.
 pub struct Page {
     client: Client,
+    has_console: bool,
     _driver: Driver,
 }
 
+/// The browsers that are there: Chromium, and Firefox unless that is lacking, which is said aloud.
+pub fn browsers() -> Vec<Browser> {
+    let firefox = Browser::firefox();
+    if firefox.is_none() {
+        println!("skipped in Firefox: it or geckodriver is not there");
+    }
+    [Browser::find().expect("chromium and chromedriver")].into_iter().chain(firefox).collect()
+}
+
 impl Page {
-    /// Opens an address.
+    /// Opens an address in Chromium.
     pub async fn open(address: &str) -> Self {
-        let browser = Browser::find().expect("chromium and chromedriver");
-        let driver = Driver::start(&browser).expect("chromedriver starts");
-        let client = driver.connect(browser.capabilities(&[])).await.expect("a session of chromedriver");
+        Self::open_in(&Browser::find().expect("chromium and chromedriver"), address).await
+    }
+
+    /// Opens an address.
+    pub async fn open_in(browser: &Browser, address: &str) -> Self {
+        let driver = Driver::start(browser).expect("the browser's driver starts");
+        let client = driver.connect(browser.capabilities(&[])).await.expect("a session of the driver");
         client.goto(address).await.expect("the page opens");
-        Self { client, _driver: driver }
+        Self { client, has_console: browser.has_console(), _driver: driver }
     }
 
     /// Opens an address of the site and waits for the default model.
@@ -60,6 +74,14 @@ impl Page {
     /// The value of a JavaScript function body.
     pub async fn eval(&self, body: &str, args: Vec<Value>) -> Value {
         self.client.execute(body, args).await.unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    /// What a JavaScript function body comes to that has `await` in it, in any browser.
+    pub async fn eval_async(&self, body: &str) -> Value {
+        let script = format!(
+            "const done = arguments[0]; (async () => {{ {body} }})().then(done, (error) => done(`${{error}}`))"
+        );
+        self.client.execute_async(&script, vec![]).await.unwrap_or_else(|error| panic!("{body}: {error}"))
     }
 
     /// The whole document: the person's words and the model's.
@@ -107,7 +129,13 @@ impl Page {
     pub async fn write(&self, text: &str) {
         const CONTROL: char = '\u{e009}';
         const RELEASE: char = '\u{e000}';
-        self.type_keys(&format!("{CONTROL}a{RELEASE}\u{e003}{text}")).await;
+        if self.has_console {
+            self.type_keys(&format!("{CONTROL}a{RELEASE}\u{e003}{text}")).await;
+        } else {
+            // Firefox's driver does not let go of a key in the midst of others.
+            self.client.find(Locator::Css("#document")).await.expect("the document").clear().await.expect("it is emptied");
+            self.type_keys(text).await;
+        }
         assert_eq!(self.text().await, text, "the document holds what was typed");
     }
 
@@ -198,12 +226,26 @@ impl Page {
         input.send_keys(&file.to_string_lossy()).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
-    /// The errors in the browser's console since it was last asked.
+    /// The errors in the browser's console since it was last asked; none of a browser that does not tell.
     pub async fn console(&self) -> Vec<String> {
+        if !self.has_console {
+            return Vec::new();
+        }
         let entries = self.client.issue_cmd(BrowserLog).await.expect("the browser's log");
         let entries = entries.as_array().cloned().unwrap_or_default();
         let severe = entries.iter().filter(|entry| entry["level"] == "SEVERE");
         severe.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Gives the page's origin no more room than it uses now and so many bytes (Chromium only); `None` takes that back.
+    pub async fn limit_storage(&self, more: Option<u64>) {
+        let origin = self.string("return location.origin").await;
+        let used = self.eval("return (await navigator.storage.estimate()).usage", vec![]).await.as_u64().unwrap();
+        let mut params = json!({ "origin": origin });
+        if let Some(more) = more {
+            params["quotaSize"] = json!(used + more);
+        }
+        self.client.issue_cmd(DevTools("Storage.overrideQuotaForOrigin", params)).await.expect("another quota");
     }
 
     /// Ends a test: nothing may have gone wrong unseen.
@@ -223,5 +265,19 @@ impl WebDriverCompatibleCommand for BrowserLog {
 
     fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
+
+/// A command of Chromium's developer tools.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({ "cmd": self.0, "params": self.1 }).to_string()))
     }
 }

@@ -84,6 +84,11 @@ impl Host {
         Self { origin, reports, serving }
     }
 
+    /// The address of the machine, without the port.
+    pub fn ip(&self) -> &str {
+        self.origin.trim_start_matches("http://").split(':').next().unwrap_or_default()
+    }
+
     /// The address of a path on this host.
     pub fn address(&self, path: &str) -> String {
         format!("{}{path}", self.origin)

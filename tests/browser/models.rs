@@ -194,3 +194,36 @@ async fn characters_the_model_does_not_know_are_named() {
     page.wait_for_end().await;
     page.finish().await;
 }
+
+/// A link holds all that matters: another browser writes the same text with it, and only when asked to.
+#[tokio::test]
+async fn a_shared_link_writes_the_same_text_elsewhere() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    let prompt = "One day, a \"red\" bird & a cat";
+    page.write(prompt).await;
+    page.set("max_new_tokens", json!(30)).await;
+    page.set("temperature", json!(1.1)).await;
+    let text = page.generate().await;
+    // Where copying is not allowed, the address has the link.
+    page.eval("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))", vec![]).await;
+    page.click("#share").await;
+    page.wait_for("the link", "return location.hash.startsWith('#write/?prompt=')", Value::Null).await;
+    let link = page.eval("return location.href", vec![]).await.as_str().unwrap().to_string();
+
+    let other = Page::ready(&link).await;
+    other.wait_for("the offer", "return !document.querySelector('#shared').hidden", Value::Null).await;
+    assert_eq!(other.shown("#shared-prompt").await, prompt);
+    assert_eq!(other.text().await, "", "nothing is written before somebody says so");
+    other.click("#shared-write").await;
+    other.wait_for("a text", "return document.querySelector('#document').value !== ''", Value::Null).await;
+    assert_eq!(other.wait_for_end().await, text);
+    // What was cut on its way is no harm.
+    other.go(&link[..link.len() - 20].replace("temperature", "temper%ature")).await;
+    other.wait_for_state("ready").await;
+    other.click("#shared-no").await;
+    other.wait_for("the offer to be gone", "return document.querySelector('#shared').hidden", Value::Null).await;
+    other.finish().await;
+    page.finish().await;
+}

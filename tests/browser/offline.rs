@@ -6,17 +6,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use xtask::precache;
 
-use crate::continues;
-use crate::driver::Page;
+use crate::continues_in;
+use crate::driver::{Page, browsers};
 use crate::hosts::{Host, dist};
 
-/// Which engine the page's model runs on, and with how many threads.
+/// Which engine a model of the page runs on, and with how many threads.
 const ENGINE: &str = "
     const { load } = await import(new URL('inkling.js', document.baseURI));
     const model = await load({ url: new URL('models/poems/model.gguf', document.baseURI) }, { threads: 2 });
     const found = [model.info.artifact, model.info.threads];
     await model.dispose();
     return found";
+
+impl Page {
+    async fn engine(&self) -> Value {
+        self.eval_async(ENGINE).await
+    }
+}
 
 /// Waits until all is kept.
 async fn wait_until_kept(page: &Page) {
@@ -29,11 +35,12 @@ async fn wait_until_kept(page: &Page) {
 #[tokio::test]
 async fn a_host_without_headers_gets_threads() {
     let Some(dist) = dist() else { return };
-    for path in ["/", "/some/sub/"] {
+    for (browser, path) in browsers().iter().flat_map(|browser| [(browser, "/"), (browser, "/some/sub/")]) {
         let host = if path == "/" { Host::plain(&dist).await } else { Host::below(path, &dist).await };
-        let page = continues(&host.address(path)).await;
-        assert_eq!(page.eval("return crossOriginIsolated", vec![]).await, json!(true), "{path}");
-        assert_eq!(page.eval(ENGINE, vec![]).await, json!(["threads", 2]), "{path}");
+        let page = continues_in(browser, &host.address(path)).await;
+        let what = format!("{} at {path}", browser.program.display());
+        assert_eq!(page.eval("return crossOriginIsolated", vec![]).await, json!(true), "{what}");
+        assert_eq!(page.engine().await, json!(["threads", 2]), "{what}");
         page.finish().await;
     }
 }
@@ -42,43 +49,45 @@ async fn a_host_without_headers_gets_threads() {
 #[tokio::test]
 async fn a_network_address_over_http_gets_what_there_is() {
     let Some(dist) = dist() else { return };
-    let Some(host) = Host::on_the_network(&dist).await else { return };
-    let page = continues(&host.address("/")).await;
-    assert_eq!(page.eval("return isSecureContext", vec![]).await, json!(false));
-    assert_eq!(page.eval(ENGINE, vec![]).await, json!(["relaxed", 1]));
-    page.eval("location.hash = '#library'", vec![]).await;
-    let told =
-        "return [...document.querySelectorAll('#library-abilities > div')].map((row) => row.innerText).join('|')";
-    page.wait_for(
-        "what the browser can do",
-        "return document.querySelectorAll('#library-abilities > div').length === 4",
-        Value::Null,
-    )
-    .await;
-    let told = page.eval(told, vec![]).await.as_str().unwrap().to_string();
-    for words in ["in its database", "One. Browsers give several only to pages over https", "only over https"] {
-        assert!(told.contains(words), "{words} in {told}");
+    for browser in browsers() {
+        let Some(host) = Host::on_the_network(&dist).await else { return };
+        let page = continues_in(&browser, &host.address("/")).await;
+        assert_eq!(page.eval("return isSecureContext", vec![]).await, json!(false));
+        assert_eq!(page.engine().await, json!(["relaxed", 1]));
+        page.eval("location.hash = '#library'", vec![]).await;
+        page.wait_for(
+            "what the browser can do",
+            "return document.querySelectorAll('#library-abilities > div').length === 4",
+            Value::Null,
+        )
+        .await;
+        let told = page.shown("#library-abilities").await;
+        for words in ["in its database", "One. Browsers give several only to pages over https", "only over https"] {
+            assert!(told.contains(words), "{words} in {told}");
+        }
+        page.finish().await;
     }
-    page.finish().await;
 }
 
 #[tokio::test]
 async fn the_page_opens_without_a_network() {
     let Some(dist) = dist() else { return };
-    let host = Host::plain(&dist).await;
-    let (page, address) = (continues(&host.address("/")).await, host.address("/"));
-    wait_until_kept(&page).await;
-    host.stop().await;
-    page.go(&address).await;
-    page.wait_for_state("ready").await;
-    page.write("Once upon a time").await;
-    page.set("max_new_tokens", json!(8)).await;
-    assert!(page.generate().await.len() > "Once upon a time".len());
-    // A view and a model that were not asked for before.
-    page.eval("location.hash = '#train'", vec![]).await;
-    page.wait_for("the Train view", "return document.querySelector('#train-start') !== null", Value::Null).await;
-    assert_eq!(page.eval(ENGINE, vec![]).await, json!(["threads", 2]));
-    page.finish().await;
+    for browser in browsers() {
+        let host = Host::plain(&dist).await;
+        let (page, address) = (continues_in(&browser, &host.address("/")).await, host.address("/"));
+        wait_until_kept(&page).await;
+        host.stop().await;
+        page.go(&address).await;
+        page.wait_for_state("ready").await;
+        page.write("Once upon a time").await;
+        page.set("max_new_tokens", json!(8)).await;
+        assert!(page.generate().await.len() > "Once upon a time".len());
+        // A view and a model that were not asked for before.
+        page.eval("location.hash = '#train'", vec![]).await;
+        page.wait_for("the Train view", "return document.querySelector('#train-start') !== null", Value::Null).await;
+        assert_eq!(page.engine().await, json!(["threads", 2]));
+        page.finish().await;
+    }
 }
 
 /// A copy of the site that can be changed.
@@ -164,4 +173,21 @@ async fn a_new_version_takes_over_as_a_whole() {
     page.wait_for("the new version", now, Value::Null).await;
     page.wait_for_state("ready").await;
     assert_eq!(page.eval(marks, vec![]).await, json!(["third", "third"]));
+}
+
+/// A list that names a model that is not there: said, and the others open.
+#[tokio::test]
+async fn a_missing_model_of_the_list_is_said() {
+    let Some(dist) = dist() else { return };
+    let site = Copy::of(&dist, "missing");
+    fs::remove_dir_all(site.0.join("models/stories")).unwrap();
+    precache::write(&site.0).unwrap();
+    let host = Host::isolated(&site.0).await;
+    let page = Page::open(&host.address("/")).await;
+    page.wait_for_state("error").await;
+    let code = "return document.querySelector('#error').dataset.code === 'missing_file'";
+    page.wait_for("what is missing", code, Value::Null).await;
+    page.click("#model").await;
+    page.click("[data-model=poems]").await;
+    page.wait_for_state("ready").await;
 }

@@ -437,3 +437,58 @@ async fn a_program_loads_from_a_hub_once() {
     assert_eq!(hub.requests(), requests);
     page.finish().await;
 }
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_is_there() {
+    let Some(dist) = dist() else { return };
+    let files = checkpoint(40 << 20);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
+    let page = open(&host, &hub).await;
+    page.limit_storage(Some(20 << 20)).await;
+    look(&page, REPOSITORY).await;
+    page.wait_for("the refusal", "return document.querySelector('.library-row .lack') !== null", Value::Null).await;
+    assert_eq!(hub.requests(), 0, "what does not fit is not begun");
+
+    page.limit_storage(None).await;
+    hub.act(|_| Act::Slow(64 << 10, Duration::from_millis(15)));
+    get(&page, REPOSITORY).await;
+    let begun = "return document.querySelector('#library-stored progress')?.value > arguments[0]";
+    page.wait_for("a part of it", begun, json!(0.1)).await;
+    page.limit_storage(Some(1 << 20)).await;
+    wait_for_phase(&page, "failed").await;
+    assert_eq!(failure(&page).await, "storage_full");
+    page.limit_storage(None).await;
+    let before = hub.sent();
+    hub.act(|_| Act::Serve);
+    act(&page, "resume").await;
+    wait_for_phase(&page, "complete").await;
+    assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
+    assert!(hub.sent() - before < hub.bytes(), "what was there was not fetched again");
+}
+
+/// Plain http at a network address has no file system for pages: models go into the database.
+#[tokio::test]
+async fn over_plain_http_models_are_kept_as_well() {
+    let Some(dist) = dist() else { return };
+    let Some(host) = Host::on_the_network(&dist).await else { return };
+    let files = checkpoint(70 << 20);
+    let hub = Hub::start_at(host.ip(), files.clone()).await.unwrap();
+    hub.act(|Asked { file, count }| match count {
+        _ if file != WEIGHTS => Act::Serve,
+        count if count < 12 => Act::Cut([1, 700_001, 5_000_003, 3, 9_000_000][count % 5]),
+        _ => Act::Serve,
+    });
+    let page = open(&host, &hub).await;
+    get(&page, REPOSITORY).await;
+    wait_for_phase(&page, "complete").await;
+    assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
+    assert!(hub.sent() as f64 <= 1.05 * hub.bytes() as f64, "{} of {}", hub.sent(), hub.bytes());
+    let tier = "
+        const { store } = await import(new URL('store/client.js', document.baseURI));
+        return (await store.list()).tier";
+    assert_eq!(page.eval(tier, vec![]).await, json!("indexeddb"));
+    writes(&page).await;
+    page.reload().await;
+    let model = page.eval("return document.querySelector('#model').dataset.model", vec![]).await;
+    assert!(model.as_str().unwrap().starts_with("stored:"), "{model}");
+}

@@ -13,6 +13,7 @@ mod training;
 use driver::Page;
 use hosts::{Host, dist, reference};
 use serde_json::{Value, json};
+use xtask::browser::Browser;
 
 const PROMPT: &str = "Once upon a time";
 
@@ -233,8 +234,14 @@ async fn the_page_speaks_chinese() {
 }
 
 /// Opens the site, has the model continue a text, and gives the page back.
-pub async fn continues(address: &str) -> Page {
-    let page = Page::ready(address).await;
+async fn continues(address: &str) -> Page {
+    continues_in(&Browser::find().expect("chromium and chromedriver"), address).await
+}
+
+/// The same in this browser.
+async fn continues_in(browser: &Browser, address: &str) -> Page {
+    let page = Page::open_in(browser, address).await;
+    page.wait_for_state("ready").await;
     page.set("max_new_tokens", json!(20)).await;
     page.write(PROMPT).await;
     let text = page.generate().await;

@@ -1,4 +1,5 @@
-//! The browser of the tests and benches: Chromium and its driver, and the one list of flags they run with.
+//! The browsers of the tests and benches: Chromium, and for some tests Firefox, with their drivers, and the one list of
+//! flags that Chromium runs with.
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +12,7 @@ use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
-use crate::tools;
+use crate::tools::{self, GECKODRIVER};
 
 /// Flags for a browser that shows nothing, keeps nothing and asks nothing of the network by itself.
 const FLAGS: &[&str] = &[
@@ -28,17 +29,24 @@ const FLAGS: &[&str] = &[
     "--no-sandbox",
 ];
 
-/// Chromium and the driver that fits it.
+/// A browser and the driver that fits it.
 pub struct Browser {
-    pub chromium: PathBuf,
+    pub program: PathBuf,
     pub driver: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Chromium,
+    Firefox,
 }
 
 impl Browser {
-    /// The browser on this machine: as the variables CHROMIUM and CHROMEDRIVER say, else from PATH.
+    /// Chromium on this machine: as the variables CHROMIUM and CHROMEDRIVER say, else from PATH.
     pub fn find() -> Option<Self> {
-        let chromium = named("CHROMIUM", &["chromium", "chromium-browser", "google-chrome", "chrome"])?;
-        Some(Self { chromium, driver: named("CHROMEDRIVER", &["chromedriver"])? })
+        let program = named("CHROMIUM", &["chromium", "chromium-browser", "google-chrome", "chrome"])?;
+        Some(Self { program, driver: named("CHROMEDRIVER", &["chromedriver"])?, kind: Kind::Chromium })
     }
 
     /// The same, fetched first where it is lacking.
@@ -53,20 +61,47 @@ impl Browser {
         }
     }
 
+    /// Firefox on this machine: as the variables FIREFOX and GECKODRIVER say, else from PATH.
+    pub fn firefox() -> Option<Self> {
+        let program = named("FIREFOX", &["firefox", "firefox-esr"])?;
+        Some(Self { program, driver: named("GECKODRIVER", &["geckodriver"])?, kind: Kind::Firefox })
+    }
+
+    /// The same, fetched first where it is lacking.
+    pub fn ensure_firefox() -> Result<Self> {
+        if let Some(browser) = Self::firefox() {
+            return Ok(browser);
+        }
+        const NAMES: &[&str] = &["firefox", "firefox-esr"];
+        if named("FIREFOX", NAMES).is_none() {
+            tools::apt_install("firefox", &["firefox-esr"])?;
+        }
+        let program = named("FIREFOX", NAMES).context("expected firefox on PATH, found none; set FIREFOX")?;
+        Ok(Self { program, driver: GECKODRIVER.path()?, kind: Kind::Firefox })
+    }
+
     /// What a WebDriver session asks for, with some more flags for Chromium.
     pub fn capabilities(&self, more: &[&str]) -> Value {
-        let flags = [FLAGS, more].concat();
-        json!({
-            "goog:chromeOptions": { "args": flags, "binary": self.chromium },
-            "goog:loggingPrefs": { "browser": "ALL" },
-        })
+        match self.kind {
+            Kind::Chromium => json!({
+                "goog:chromeOptions": { "args": ([FLAGS, more].concat()), "binary": self.program },
+                "goog:loggingPrefs": { "browser": "ALL" },
+            }),
+            Kind::Firefox => json!({ "moz:firefoxOptions": { "args": ["-headless"], "binary": self.program } }),
+        }
+    }
+
+    /// Whether it tells what is in its console.
+    pub fn has_console(&self) -> bool {
+        self.kind == Kind::Chromium
     }
 }
 
-/// A chromedriver of one's own. Dropping it ends it and its browsers.
+/// A browser's driver of one's own. Dropping it ends it and its browsers.
 pub struct Driver {
     process: Child,
     port: u16,
+    kind: Kind,
 }
 
 impl Driver {
@@ -74,33 +109,37 @@ impl Driver {
     /// ends when another process holds that one, so a few tries are made.
     pub fn start(browser: &Browser) -> Result<Self> {
         const TRIES: usize = 5;
+        // What each says before the number of its port.
+        let told = match browser.kind {
+            Kind::Chromium => "started successfully on port ",
+            Kind::Firefox => "Listening on 127.0.0.1:",
+        };
         let mut printed = String::new();
         for _ in 0..TRIES {
-            let mut process = Command::new(&browser.driver)
-                .arg("--port=0")
-                .stdout(Stdio::piped())
-                .spawn()
-                .context("starting chromedriver")?;
-            let stdout = process.stdout.take().context("expected chromedriver's output, found none")?;
+            let mut command = Command::new(&browser.driver);
+            command.arg("--port=0").stdout(Stdio::piped());
+            // So that it can be ended with the browsers it has started.
+            #[cfg(unix)]
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            let mut process = command.spawn().with_context(|| format!("starting {}", browser.driver.display()))?;
+            let stdout = process.stdout.take().context("expected the driver's output, found none")?;
             let mut lines = BufReader::new(stdout).lines();
             let port = lines.find_map(|line| {
                 let line = line.ok()?;
-                let port = line
-                    .split_once("started successfully on port ")
-                    .map(|(_, port)| port.trim_end_matches('.').parse().ok());
+                let port = line.split_once(told).and_then(|(_, port)| port.trim_end_matches('.').parse().ok());
                 printed.push_str(&line);
                 printed.push('\n');
-                port.flatten()
+                port
             });
             if let Some(port) = port {
-                // Reading on keeps chromedriver from stopping at a full or closed pipe.
+                // Reading on keeps the driver from stopping at a full or closed pipe.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Self { process, port });
+                return Ok(Self { process, port, kind: browser.kind });
             }
             let _ = process.kill();
             let _ = process.wait();
         }
-        bail!("expected chromedriver to name its port, found in {TRIES} tries:\n{printed}")
+        bail!("expected the browser's driver to name its port, found in {TRIES} tries:\n{printed}")
     }
 
     /// A browser.
@@ -108,14 +147,18 @@ impl Driver {
         let Value::Object(capabilities) = capabilities else { bail!("expected capabilities in an object") };
         let url = format!("http://127.0.0.1:{}", self.port);
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities).connect(&url).await.context("starting a session of chromedriver")
+        builder.capabilities(capabilities).connect(&url).await.context("starting a session of the browser's driver")
     }
 }
 
 impl Drop for Driver {
-    /// Asks chromedriver to end, which ends its browsers too; killing it would leave them running.
+    /// Asks chromedriver to end, which ends its browsers too; killing it would leave them running. Others are ended with
+    /// all that they have started.
     fn drop(&mut self) {
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+        if self.kind != Kind::Chromium {
+            let group = format!("-{}", self.process.id());
+            let _ = Command::new("kill").args(["-TERM", "--", &group]).status();
+        } else if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) {
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
             let _ = stream.write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
             let _ = stream.read_to_end(&mut Vec::new());

@@ -80,7 +80,8 @@ impl Artifact {
         let mut command = process::cargo();
         command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
         command.args(["--message-format", "json-render-diagnostics"]);
-        let flags: Vec<String> = self.rustflags.iter().chain(&COMMON).map(|flag| flag.to_string()).chain(remapped()).collect();
+        let flags: Vec<String> =
+            self.rustflags.iter().chain(&COMMON).map(|flag| flag.to_string()).chain(remapped()).collect();
         let flags = serde_json::json!(flags);
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
         // The standard library as it comes knows no threads in wasm, and is larger than it need be. Compiling it is not

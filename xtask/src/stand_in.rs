@@ -81,7 +81,12 @@ pub struct Hub {
 impl Hub {
     /// One repository with these files, served as it should be.
     pub async fn start(files: BTreeMap<String, Bytes>) -> Result<Self> {
-        let (hub, cdn) = (server::listen("127.0.0.1", 0).await?, server::listen("127.0.0.1", 0).await?);
+        Self::start_at("127.0.0.1", files).await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn start_at(host: &str, files: BTreeMap<String, Bytes>) -> Result<Self> {
+        let (hub, cdn) = (server::listen(host, 0).await?, server::listen(host, 0).await?);
         let (origin, cdn_origin) = (address(&hub)?, address(&cdn)?);
         let inner = Arc::new(Inner {
             files,

@@ -175,7 +175,14 @@ fn page(bench: &Bench) -> Result<Tally> {
     // More browsers at once than there are cores make slow pages, not quick tests.
     command.args(["--", "--test-threads", "2"]);
     command.env("INKLING_DIST", process::root().join("dist"));
-    command.env("CHROMIUM", &browser.chromium).env("CHROMEDRIVER", &browser.driver);
+    command.env("CHROMIUM", &browser.program).env("CHROMEDRIVER", &browser.driver);
+    match Browser::ensure_firefox() {
+        Ok(firefox) => command.env("FIREFOX", firefox.program).env("GECKODRIVER", firefox.driver),
+        Err(error) => {
+            println!("without the tests in Firefox: {error:#}");
+            &mut command
+        }
+    };
     tests(&mut command)
 }
 

@@ -41,6 +41,13 @@ pub const WASM_BINDGEN: Tool = Tool {
     version: Version::Locked("wasm-bindgen"),
     registry: Registry::Cargo,
 };
+/// The driver of Firefox, which Debian does not bring.
+pub const GECKODRIVER: Tool = Tool {
+    program: "geckodriver",
+    package: "geckodriver",
+    version: Version::Fixed("0.36.0"),
+    registry: Registry::Cargo,
+};
 pub const TSC: Tool =
     Tool { program: "tsc", package: "typescript", version: Version::Fixed("7.0.2"), registry: Registry::Npm };
 
@@ -90,6 +97,16 @@ impl Tool {
             self.install(&version, &home)?;
         }
         Ok(Some(bin))
+    }
+
+    /// The program, fetched first where it is lacking.
+    pub fn path(&self) -> Result<PathBuf> {
+        let folder = self.ensure()?;
+        let found = match &folder {
+            Some(folder) => find_in(self.program, folder.as_os_str()),
+            None => find(self.program),
+        };
+        found.with_context(|| format!("expected {} to be there, found none", self.program))
     }
 
     fn install(&self, version: &str, home: &Path) -> Result<()> {

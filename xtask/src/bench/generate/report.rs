@@ -43,7 +43,7 @@ impl Report {
         let commit =
             process::output(Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(process::root()));
         let versions = vec![
-            ("browser", browser.and_then(|browser| version(Command::new(&browser.chromium).arg("--version")))),
+            ("browser", browser.and_then(|browser| version(Command::new(&browser.program).arg("--version")))),
             ("rustc", version(Command::new("rustc").arg("--version"))),
             ("wllama3", package(WLLAMA)),
             ("wllama2", package(WLLAMA2)),

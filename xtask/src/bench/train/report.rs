@@ -192,7 +192,7 @@ impl<'a> Report<'a> {
         entries: &'a [Entry<'a>],
     ) -> Self {
         let versions = vec![
-            ("browser", browser.and_then(|browser| machine::version(Command::new(&browser.chromium).arg("--version")))),
+            ("browser", browser.and_then(|browser| machine::version(Command::new(&browser.program).arg("--version")))),
             ("rustc", machine::version(Command::new("rustc").arg("--version"))),
             ("pytorch", python.map(|python| python.versions)),
             ("nanogpt", Some(format!("{} {}", NANOGPT.name, NANOGPT.version))),
