@@ -20,6 +20,7 @@ const RELAXED = new Uint8Array([
   253, 17, 253, 133, 2, 11,
 ]);
 
+const simd128 = () => WebAssembly.validate(SIMD128);
 const relaxed = () => WebAssembly.validate(RELAXED);
 /** A page that its host has isolated from others may share memory between threads. */
 const shares = () => globalThis.crossOriginIsolated === true && typeof SharedArrayBuffer === 'function';
@@ -37,8 +38,10 @@ const artifact = (name, supported, threads = false) => ({
 
 export const ARTIFACTS = [
   artifact('threads', () => shares() && relaxed(), true),
+  // Firefox before 145 and Safari have no relaxed SIMD.
+  artifact('threads-simd128', () => shares() && simd128(), true),
   artifact('relaxed', relaxed),
-  artifact('simd128', () => WebAssembly.validate(SIMD128)),
+  artifact('simd128', simd128),
 ];
 
 /**

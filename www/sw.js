@@ -47,7 +47,7 @@
   const relaxed = WebAssembly.validate(RELAXED);
 
   /** Whether a file is kept beforehand: of the engines, those that this browser runs. @param {string} path */
-  const wanted = (path) => !path.startsWith('engine/') || path.startsWith('engine/simd128/') !== relaxed;
+  const wanted = (path) => !path.startsWith('engine/') || path.includes('simd128/') !== relaxed;
 
   /** Fetches what this version lacks, or takes it from an earlier one. @returns {Promise<void>} */
   async function fill() {

@@ -22,7 +22,7 @@ async fn every_build_writes_what_the_native_engine_writes() {
         const [{ load }, { ARTIFACTS }] = await Promise.all([import('/inkling.js'), import('/artifacts.js')]);
         const all = [...ARTIFACTS];
         const found = [];
-        for (const [name, threads] of [['threads', 2], ['threads', 3], ['relaxed', 1], ['simd128', 1]]) {
+        for (const [name, threads] of [['threads', 2], ['threads', 3], ['threads-simd128', 2], ['relaxed', 1], ['simd128', 1]]) {
             ARTIFACTS.splice(0, ARTIFACTS.length, ...all.filter((one) => one.name === name));
             const loaded = await load({ url: new URL(model, location.href).href }, { threads });
             const ids = [];
@@ -45,7 +45,8 @@ async fn every_build_writes_what_the_native_engine_writes() {
         let native = common::generate(&mut engine, &ids, &config).unwrap().remove(0).ids;
         let file = json!(format!("models/{model}/model.gguf"));
         let found = page.eval(script, vec![file, json!(prompt), json!(tokens)]).await;
-        let wanted = [("threads", 2), ("threads", cores().clamp(2, 3)), ("relaxed", 1), ("simd128", 1)];
+        let wanted =
+            [("threads", 2), ("threads", cores().clamp(2, 3)), ("threads-simd128", 2), ("relaxed", 1), ("simd128", 1)];
         for ((name, threads), found) in wanted.into_iter().zip(found.as_array().unwrap()) {
             assert_eq!((&found[0], &found[1]), (&json!(name), &json!(threads)), "{model}");
             assert_eq!(found[2], json!(native), "{model} by {name}, {threads} threads");

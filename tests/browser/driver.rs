@@ -133,7 +133,13 @@ impl Page {
             self.type_keys(&format!("{CONTROL}a{RELEASE}\u{e003}{text}")).await;
         } else {
             // Firefox's driver does not let go of a key in the midst of others.
-            self.client.find(Locator::Css("#document")).await.expect("the document").clear().await.expect("it is emptied");
+            self.client
+                .find(Locator::Css("#document"))
+                .await
+                .expect("the document")
+                .clear()
+                .await
+                .expect("it is emptied");
             self.type_keys(text).await;
         }
         assert_eq!(self.text().await, text, "the document holds what was typed");
@@ -237,13 +243,11 @@ impl Page {
         severe.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Gives the page's origin no more room than it uses now and so many bytes (Chromium only); `None` takes that back.
-    pub async fn limit_storage(&self, more: Option<u64>) {
-        let origin = self.string("return location.origin").await;
-        let used = self.eval("return (await navigator.storage.estimate()).usage", vec![]).await.as_u64().unwrap();
-        let mut params = json!({ "origin": origin });
-        if let Some(more) = more {
-            params["quotaSize"] = json!(used + more);
+    /// Gives the page's origin so much room (Chromium only); `None` takes that back.
+    pub async fn limit_storage(&self, bytes: Option<u64>) {
+        let mut params = json!({ "origin": self.string("return location.origin").await });
+        if let Some(bytes) = bytes {
+            params["quotaSize"] = json!(bytes);
         }
         self.client.issue_cmd(DevTools("Storage.overrideQuotaForOrigin", params)).await.expect("another quota");
     }

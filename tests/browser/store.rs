@@ -444,16 +444,18 @@ async fn a_full_disk_loses_nothing_that_is_there() {
     let files = checkpoint(40 << 20);
     let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
     let page = open(&host, &hub).await;
-    page.limit_storage(Some(20 << 20)).await;
+    // Before anything is fetched, by what the browser says of its room.
+    page.eval("navigator.storage.estimate = async () => ({ quota: 20e6, usage: 1e6 });", vec![]).await;
     look(&page, REPOSITORY).await;
     page.wait_for("the refusal", "return document.querySelector('.library-row .lack') !== null", Value::Null).await;
     assert_eq!(hub.requests(), 0, "what does not fit is not begun");
 
-    page.limit_storage(None).await;
+    page.eval("delete navigator.storage.estimate", vec![]).await;
     hub.act(|_| Act::Slow(64 << 10, Duration::from_millis(15)));
     get(&page, REPOSITORY).await;
     let begun = "return document.querySelector('#library-stored progress')?.value > arguments[0]";
     page.wait_for("a part of it", begun, json!(0.1)).await;
+    // In the midst of it.
     page.limit_storage(Some(1 << 20)).await;
     wait_for_phase(&page, "failed").await;
     assert_eq!(failure(&page).await, "storage_full");

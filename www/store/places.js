@@ -73,7 +73,8 @@ class FileSystem {
         write(at, bytes) {
           try {
             const written = handle.write(bytes, { at });
-            if (written < bytes.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
+            // Some versions of Chromium do not throw where there is no room, but return a huge number.
+            if (written !== bytes.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
           } catch (error) {
             throw storageError(error);
           }

@@ -15,26 +15,28 @@ pub struct Artifact {
     /// Its folder under `dist/engine/`.
     pub name: &'static str,
     /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
-    rustflags: &'static [&'static str],
+    rustflags: &'static [&'static [&'static str]],
 }
+
+/// What a build with threads has besides.
+const THREADS: &[&str] = &[
+    "-Ctarget-feature=+atomics,+bulk-memory",
+    "-Clink-arg=--shared-memory",
+    "-Clink-arg=--import-memory",
+    "-Clink-arg=--max-memory=4294967296",
+    "-Clink-arg=--export=__wasm_init_tls",
+    "-Clink-arg=--export=__tls_size",
+    "-Clink-arg=--export=__tls_align",
+    "-Clink-arg=--export=__tls_base",
+];
+const RELAXED: &[&str] = &["-Ctarget-feature=+relaxed-simd"];
 
 /// Every artifact of the site; the first needs least of a browser.
 pub const ARTIFACTS: &[Artifact] = &[
     Artifact { name: "simd128", rustflags: &[] },
-    Artifact { name: "relaxed", rustflags: &["-Ctarget-feature=+relaxed-simd"] },
-    Artifact {
-        name: "threads",
-        rustflags: &[
-            "-Ctarget-feature=+relaxed-simd,+atomics,+bulk-memory",
-            "-Clink-arg=--shared-memory",
-            "-Clink-arg=--import-memory",
-            "-Clink-arg=--max-memory=4294967296",
-            "-Clink-arg=--export=__wasm_init_tls",
-            "-Clink-arg=--export=__tls_size",
-            "-Clink-arg=--export=__tls_align",
-            "-Clink-arg=--export=__tls_base",
-        ],
-    },
+    Artifact { name: "relaxed", rustflags: &[RELAXED] },
+    Artifact { name: "threads-simd128", rustflags: &[THREADS] },
+    Artifact { name: "threads", rustflags: &[RELAXED, THREADS] },
 ];
 
 /// What every artifact has besides: no place in the sources for each panic that may be, which takes 23 KB of the download.
@@ -80,8 +82,15 @@ impl Artifact {
         let mut command = process::cargo();
         command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
         command.args(["--message-format", "json-render-diagnostics"]);
-        let flags: Vec<String> =
-            self.rustflags.iter().chain(&COMMON).map(|flag| flag.to_string()).chain(remapped()).collect();
+        let flags: Vec<String> = self
+            .rustflags
+            .iter()
+            .copied()
+            .flatten()
+            .chain(&COMMON)
+            .map(|flag| flag.to_string())
+            .chain(remapped())
+            .collect();
         let flags = serde_json::json!(flags);
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
         // The standard library as it comes knows no threads in wasm, and is larger than it need be. Compiling it is not

@@ -64,8 +64,7 @@ export class Abilities {
     const threads = threadsFor(undefined);
     if (chooseArtifact()?.threads) return { name, good: true, words: t('library.ability.threads.yes', { count: threads }) };
     if (!isSecureContext) return { name, good: false, words: t('library.ability.threads.insecure') };
-    if (!globalThis.crossOriginIsolated) return { name, good: false, words: t('library.ability.threads.isolation') };
-    return { name, good: false, words: t('library.ability.threads.engine') };
+    return { name, good: false, words: t('library.ability.threads.isolation') };
   }
 
   /** @returns {Ability} */
