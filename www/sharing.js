@@ -1,6 +1,6 @@
 /** Sharing a text by a link, and what somebody is shown who opens one. */
 
-import { bytes, t } from './i18n.js';
+import { bytes, onLanguage, t } from './i18n.js';
 import { titleOf } from './catalog.js';
 import { byId } from './notices.js';
 import { LONGEST, linkOf, nameOf, readLink } from './share.js';
@@ -37,6 +37,7 @@ export class Sharing {
     byId('shared-no').addEventListener('click', () => this.#close());
     this.#go.addEventListener('click', () => void this.#write());
     addEventListener('hashchange', () => this.show());
+    onLanguage(() => this.show());
   }
 
   /** Copies a link to the text. */

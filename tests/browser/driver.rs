@@ -73,15 +73,14 @@ impl Page {
 
     /// The value of a JavaScript function body.
     pub async fn eval(&self, body: &str, args: Vec<Value>) -> Value {
-        self.client.execute(body, args).await.unwrap_or_else(|error| panic!("{body}: {error}"))
-    }
-
-    /// What a JavaScript function body comes to that has `await` in it, in any browser.
-    pub async fn eval_async(&self, body: &str) -> Value {
+        // The driver does not say what an error that is no plain one says.
         let script = format!(
-            "const done = arguments[0]; (async () => {{ {body} }})().then(done, (error) => done(`${{error}}`))"
+            "const body = async function () {{ {body}\n }};
+             return body.apply(this, arguments).then((value) => ({{ value }}), (error) => ({{ error: `${{error}} (${{error?.code}})` }}))"
         );
-        self.client.execute_async(&script, vec![]).await.unwrap_or_else(|error| panic!("{body}: {error}"))
+        let mut answer = self.client.execute(&script, args).await.unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert!(answer["error"].is_null(), "{body}: {}", answer["error"]);
+        answer["value"].take()
     }
 
     /// The whole document: the person's words and the model's.
@@ -113,7 +112,8 @@ impl Page {
     pub async fn wait_for(&self, what: &str, body: &str, arg: Value) {
         let start = Instant::now();
         // A page that is being loaded anew answers nothing for a moment.
-        while !matches!(self.client.execute(body, vec![arg.clone()]).await, Ok(Value::Bool(true))) {
+        let script = format!("return (async function () {{ {body}\n }}).apply(this, arguments)");
+        while !matches!(self.client.execute(&script, vec![arg.clone()]).await, Ok(Value::Bool(true))) {
             if start.elapsed() > PATIENCE {
                 let page = self.string("return document.body.dataset.state + ': ' + document.body.innerText").await;
                 panic!(

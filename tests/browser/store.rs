@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
+use crate::offline::wait_until_kept;
 use xtask::stand_in::{Act, Asked, COMMIT, Hub, REPOSITORY, sha256};
 
 const WEIGHTS: &str = "model.safetensors";
@@ -140,6 +141,20 @@ async fn a_model_of_a_hub_is_fetched_once_and_opens_without_it() {
 
     page.eval("location.hash = '#library'", vec![]).await;
     wait_for_phase(&page, "complete").await;
+    let saved = "
+        const clicked = new Promise((resolve) => {
+            HTMLAnchorElement.prototype.click = function () { resolve([this.download, fetch(this.href)]); };
+        });
+        document.querySelector('#library-stored [data-action=\"export\"]').click();
+        const [name, file] = await clicked;
+        const { unzip } = await import(new URL('zip.js', document.baseURI));
+        const files = await unzip(await (await file).blob());
+        return [name, files.map(({ name, blob }) => [name, blob.size]).sort()]";
+    let saved = page.eval(saved, vec![]).await;
+    assert_eq!(saved[0], json!("someone-tiny.zip"));
+    let sizes: Vec<Value> = checkpoint(70 << 20).iter().map(|(name, bytes)| json!([name, bytes.len()])).collect();
+    assert_eq!(saved[1], json!(sizes));
+
     act(&page, "verify").await;
     wait_for_phase(&page, "complete").await;
     page.eval("window.confirm = () => true", vec![]).await;
@@ -216,6 +231,35 @@ async fn a_download_goes_on_after_a_pause_and_in_another_visit() {
     assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
     assert!(hub.sent() as f64 <= 1.25 * hub.bytes() as f64, "{} of {}", hub.sent(), hub.bytes());
     page.finish().await;
+}
+
+/// In the midst of a download the file at its source becomes another one: what was there of the first is thrown away.
+#[tokio::test]
+async fn a_file_that_changes_is_fetched_anew_as_a_whole() {
+    let Some(dist) = dist() else { return };
+    let files = checkpoint(70 << 20);
+    let (host, hub) = (Host::isolated(&dist).await, Hub::start(files.clone()).await.unwrap());
+    let seen = AtomicUsize::new(0);
+    hub.act(move |Asked { file, .. }| match file == WEIGHTS && seen.fetch_add(1, Ordering::Relaxed) < 2 {
+        true => Act::Changed,
+        false => Act::Serve,
+    });
+    let page = open(&host, &hub).await;
+    get(&page, REPOSITORY).await;
+    wait_for_phase(&page, "complete").await;
+    assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
+    assert!(hub.sent() > hub.bytes(), "the first version was fetched in part");
+    writes(&page).await;
+
+    // Without a network the page and the model that was fetched are there.
+    page.eval("location.hash = '#library'", vec![]).await;
+    wait_until_kept(&page).await;
+    page.eval("location.hash = '#write'", vec![]).await;
+    host.stop().await;
+    page.reload().await;
+    let model = page.eval("return document.querySelector('#model').dataset.model", vec![]).await;
+    assert!(model.as_str().unwrap().starts_with("stored:"), "{model}");
+    assert!(page.generate().await.len() > "Once upon".len());
 }
 
 /// One fault after the other, each on a fresh download; the page's own model goes on writing all the while.
@@ -450,13 +494,13 @@ async fn a_full_disk_loses_nothing_that_is_there() {
     page.wait_for("the refusal", "return document.querySelector('.library-row .lack') !== null", Value::Null).await;
     assert_eq!(hub.requests(), 0, "what does not fit is not begun");
 
+    // In the midst of it, where the browser has said that there is room. The browser sets room aside beforehand, so it is
+    // made less before the download begins, and after the page itself is kept.
     page.eval("delete navigator.storage.estimate", vec![]).await;
-    hub.act(|_| Act::Slow(64 << 10, Duration::from_millis(15)));
+    wait_until_kept(&page).await;
+    let used = page.eval("return (await navigator.storage.estimate()).usage", vec![]).await.as_u64().unwrap();
+    page.limit_storage(Some(used + (20 << 20))).await;
     get(&page, REPOSITORY).await;
-    let begun = "return document.querySelector('#library-stored progress')?.value > arguments[0]";
-    page.wait_for("a part of it", begun, json!(0.1)).await;
-    // In the midst of it.
-    page.limit_storage(Some(1 << 20)).await;
     wait_for_phase(&page, "failed").await;
     assert_eq!(failure(&page).await, "storage_full");
     page.limit_storage(None).await;

@@ -167,13 +167,11 @@ async function fetchAll(record) {
         tellSoon();
       },
     });
-    await download.run(activity.stopping.signal);
-    if (!activity.stopping.signal.aborted) {
-      activity.phase = 'verifying';
-      await check(record, activity);
-      record.state = 'complete';
-      record.usedAt = Date.now();
-    }
+    const { signal } = activity.stopping;
+    await download.run(signal);
+    activity.phase = 'verifying';
+    if (!signal.aborted) await check(record, activity);
+    if (!signal.aborted) Object.assign(record, { state: 'complete', usedAt: Date.now() });
   } catch (error) {
     const { code = 'storage', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
     failures.set(id, { code, message });

@@ -18,7 +18,7 @@
 //! * [`browser`]: Chromium and its driver, and the flags they run with
 //! * `foreign`: checkpoints of other frameworks, as folders that the engine reads
 //! * [`process`]: running other programs
-mod archive;
+pub mod archive;
 pub mod assemble;
 pub mod bench;
 pub mod browser;
