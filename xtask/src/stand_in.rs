@@ -12,8 +12,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use futures_util::StreamExt;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -22,6 +22,11 @@ use crate::server;
 
 pub const REPOSITORY: &str = "someone/tiny";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// Bytes of a broken answer that go out at once.
+const PIECE: usize = 64 << 10;
+/// How long a line is still before it breaks.
+const DRAIN: Duration = Duration::from_millis(250);
 
 /// What the server does with one request for a file.
 #[derive(Clone, Debug)]
@@ -254,32 +259,14 @@ async fn blob(
     let mut answer = match act {
         Act::Cut(after) => {
             let some = body.slice(..after.min(body.len()));
-            note(&hub, &file, some.len());
-            let broken = io::Error::other("the line broke");
-            let wait = tokio::time::sleep(Duration::from_millis(30));
-            let cut = async move {
-                wait.await;
-                Err(broken)
-            };
-            let first = stream::once(async move { Ok::<_, io::Error>(some) });
-            Body::from_stream(first.chain(stream::once(cut))).into_response()
-        }
-        Act::Slow(step, pause) => {
-            let (hub, file) = (hub.clone(), file.clone());
-            let stream = stream::unfold(body.clone(), move |mut rest| {
-                let (hub, file) = (hub.clone(), file.clone());
-                async move {
-                    if rest.is_empty() {
-                        return None;
-                    }
-                    tokio::time::sleep(pause).await;
-                    let some = rest.split_to(step.min(rest.len()));
-                    note(&hub, &file, some.len());
-                    Some((Ok::<_, io::Error>(some), rest))
-                }
+            let broken = stream::once(async {
+                // What is on its way arrives, else it would be counted and never have come.
+                tokio::time::sleep(DRAIN).await;
+                Err(io::Error::other("the line broke"))
             });
-            Body::from_stream(stream).into_response()
+            Body::from_stream(pieces(&hub, &file, some, PIECE, Duration::ZERO).chain(broken)).into_response()
         }
+        Act::Slow(step, pause) => Body::from_stream(pieces(&hub, &file, body.clone(), step, pause)).into_response(),
         Act::Truncated => {
             let some = body.slice(..body.len() / 2);
             note(&hub, &file, some.len());
@@ -303,6 +290,29 @@ async fn blob(
         set(&mut answer, "content-encoding", "gzip");
     }
     answer
+}
+
+/// Bytes so many at a time, each counted when it goes out, with a pause before it.
+fn pieces(
+    hub: &Arc<Inner>,
+    file: &str,
+    bytes: Bytes,
+    step: usize,
+    pause: Duration,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let (hub, file) = (hub.clone(), file.to_string());
+    stream::unfold(bytes, move |mut rest| {
+        let (hub, file) = (hub.clone(), file.clone());
+        async move {
+            if rest.is_empty() {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            let some = rest.split_to(step.min(rest.len()));
+            note(&hub, &file, some.len());
+            Some((Ok(some), rest))
+        }
+    })
 }
 
 fn note(hub: &Inner, file: &str, bytes: usize) {
