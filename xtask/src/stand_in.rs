@@ -63,6 +63,9 @@ pub struct Asked<'a> {
     pub count: usize,
 }
 
+/// A status, headers and a body instead of what was asked for.
+pub type Refusal = (u16, Vec<(&'static str, String)>, String);
+
 type Plan = Box<dyn FnMut(Asked) -> Act + Send>;
 
 struct Inner {
@@ -73,7 +76,7 @@ struct Inner {
     count: Mutex<usize>,
     cdn: String,
     /// What the listing answers instead, if anything.
-    listing: Mutex<Option<(u16, Vec<(&'static str, String)>, String)>>,
+    listing: Mutex<Option<Refusal>>,
 }
 
 /// The running stand-in.
@@ -126,7 +129,7 @@ impl Hub {
     }
 
     /// From now on the listing is this, or (`None`) as it should be.
-    pub fn list_as(&self, answer: Option<(u16, Vec<(&'static str, String)>, String)>) {
+    pub fn list_as(&self, answer: Option<Refusal>) {
         *held(&self.inner.listing) = answer;
     }
 
