@@ -4,8 +4,17 @@ mod common;
 
 use inkling::Engine;
 use inkling::files::Files;
+use inkling::model::ARCHITECTURES;
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// What the page takes to run is what the engine runs.
+#[test]
+fn the_page_knows_the_architectures() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/architectures.js")).unwrap();
+    let names: Vec<String> = ARCHITECTURES.iter().map(|architecture| format!("'{}'", architecture.name)).collect();
+    assert!(page.contains(&format!("[{}]", names.join(", "))), "{names:?} in {page}");
+}
 
 #[test]
 fn the_catalogue_says_what_is_there() {

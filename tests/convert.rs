@@ -13,7 +13,6 @@ use common::{assert_close, fixture, generate, ids, open, rounding};
 use inkling::convert::Source;
 use inkling::files::Files;
 use inkling::kernels::Format;
-use inkling::model::Spec;
 use inkling::text::to_gguf;
 use inkling::weights::Weights;
 use inkling::{Engine, Error, Result};
@@ -218,9 +217,13 @@ fn quantized_files_answer_as_their_decoded_weights() {
             let wanted = Engine::open(files(&decoded)).unwrap().logits(&tokens).unwrap();
             let mut engine = Engine::open(one(&gguf)).unwrap();
             let found = engine.logits(&tokens).unwrap();
-            let Spec { quantization, decoded_formats, .. } = engine.spec();
-            let slow = ["Q4_1", "Q5_1"].into_iter().filter(|slow| slow == quantization).collect::<Vec<_>>();
-            assert_eq!(*decoded_formats, slow, "{name} as {}", format.name());
+            // Blocks of 256 do not divide these rows: Q5_K gives way to Q5_1.
+            let slow: &[&str] = match format {
+                Format::Q4_1 => &["Q4_1"],
+                Format::Q5_1 | Format::Q5_K => &["Q5_1"],
+                _ => &[],
+            };
+            assert_eq!(engine.spec().decoded_formats, slow, "{name} as {}", format.name());
             let tolerance = 2e-6 + rounding(format.name());
             assert_close(&found, &wanted, tolerance, &format!("{name} as {}", format.name()));
         }

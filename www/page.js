@@ -418,20 +418,28 @@ const sharing = new Sharing({
     chosen = true;
     if (loaded?.entry.id !== entry.id) await open(entry);
     if (loaded?.entry.id !== entry.id) return;
-    const { sha256 } = loaded.model.info;
-    if (shared.sha256 && sha256 && shared.sha256 !== sha256) notices.error('other_version');
+    const sha256 = loaded.model.info.sha256 ?? (await hashOf(entry));
     settings.take(shared.settings);
     replaceText(shared.prompt);
     await writer.write('end');
+    if (shared.sha256 && sha256 && shared.sha256 !== sha256) notices.error('other_version');
   },
   progress: (name, progress) => notices.progress(name, progress),
   status: (key, values) => notices.status(key, values),
   fail: (error) => {
     const { code = 'io', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
     notices.hideProgress();
-    notices.error(code, { detail: message });
+    notices.error(code, { detail: message, words: 'shared' });
   },
 });
+
+/** What the store knows of a model that is too large to be hashed when it is opened. @param {Entry} entry */
+async function hashOf({ source }) {
+  if (!('stored' in source)) return null;
+  const { store } = await import('./store/client.js');
+  const files = (await store.list()).models.find(({ id }) => id === source.stored)?.files ?? [];
+  return files.length === 1 ? (files[0]?.sha256 ?? null) : null;
+}
 
 // ---- without a network, and new versions ----
 

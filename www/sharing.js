@@ -66,9 +66,13 @@ export class Sharing {
     if (!this.#shared) return;
     const { prompt, model, hub, url } = this.#shared;
     byId('shared-prompt').textContent = prompt;
-    this.#words.textContent = t('share.from', { model: this.#known()?.title ?? hub?.repository ?? url ?? model ?? '–' });
+    const known = this.#known();
+    const own = !known && !hub && !url;
+    const name = known?.title ?? hub?.repository ?? url ?? model ?? '–';
+    this.#words.textContent = own ? t('share.own', { model: name }) : t('share.from', { model: name });
     this.#go.textContent = t('share.write');
-    this.#go.focus();
+    this.#go.hidden = own;
+    (own ? byId('shared-no') : this.#go).focus();
   }
 
   #close() {
@@ -102,10 +106,7 @@ export class Sharing {
     const known = this.#known();
     if (known) return known.entry;
     const address = shared.hub ? `${shared.hub.repository}@${shared.hub.revision}` : shared.url;
-    if (!address) {
-      this.#words.textContent = t('share.own', { model: shared.model ?? '–' });
-      return null;
-    }
+    if (!address) return null;
     const [{ store }, { entryOf }, { hubAddress }] = await Promise.all([
       import('./store/client.js'),
       import('./store/entries.js'),

@@ -363,8 +363,8 @@ async fn what_cannot_be_had_is_said_before_anything_is_fetched() {
     for (answer, code) in [
         ((401, gated, r#"{"error":"restricted"}"#.to_string()), "forbidden"),
         ((404, vec![], r#"{"error":"Repository not found"}"#.into()), "missing_file"),
-        ((429, vec![], r#"{"error":"slow down"}"#.into()), "rate_limited"),
-        ((500, vec![], "".into()), "io"),
+        ((429, vec![], r#"{"error":"slow down"}"#.into()), "look_limited"),
+        ((500, vec![], "".into()), "look_io"),
         ((200, vec![], "<!doctype html><title>Log in</title>".into()), "bad_file"),
         (
             (200, vec![], json!({ "siblings": [{ "rfilename": "pytorch_model.bin", "size": 9 }] }).to_string()),

@@ -227,6 +227,8 @@ export default {
   'error.io.help': 'Check the connection to the server of this page and try again, or open a model file of your own.',
   'error.engine.title': 'Something went wrong in the engine',
   'error.engine.help': 'Your text is safe. Try again; if it happens again, load the model again.',
+  'error.shared.title': 'The model of this link could not be had',
+  'error.shared.help': 'It may have been moved or made private, or the network is down. This is what happened:',
   'error.other_version.title': 'The model here is another version',
   'error.other_version.help': 'The link was made with other weights of the same name: the text may differ.',
   'error.storage_lost.title': 'The model is no longer in the browser',

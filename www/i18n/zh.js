@@ -229,6 +229,8 @@ export default {
   'error.io.help': '请检查与本页服务器的连接后重试，或打开你自己的模型文件。',
   'error.engine.title': '引擎出错',
   'error.engine.help': '你的文字没有丢失。请重试；若再次出现，请重新加载模型。',
+  'error.shared.title': '无法取得此链接的模型',
+  'error.shared.help': '它可能已移动或设为私有，也可能是网络中断。情况是：',
   'error.other_version.title': '这里的模型是另一个版本',
   'error.other_version.help': '链接所用的权重与这里同名的不同：写出的文字可能不一样。',
   'error.storage_lost.title': '模型已不在浏览器中',

@@ -39,7 +39,7 @@ const SMALL = ['config.json', 'generation_config.json', 'tokenizer.json', 'token
  * @returns {Wish}
  */
 export function readWish(text, hub) {
-  const words = text.trim();
+  const words = text.trim().replace(/\/+$/, '');
   const plain = /^(?:([\w.-]+)\/)?([\w.-]+)(?:@([\w./-]+))?$/.exec(words);
   if (plain && !/\.gguf$/i.test(words)) {
     const [, owner, name = '', revision = 'main'] = plain;
@@ -50,12 +50,17 @@ export function readWish(text, hub) {
   if (!url || !['http:', 'https:'].includes(url.protocol) || !/^[\w.:[\]-]+$/.test(url.host)) {
     throw new StoreError('bad_source', `expected owner/name or an http(s) address, found ${JSON.stringify(words.slice(0, 80))}`);
   }
+  // Words with slashes between them are no host, unless somebody says that they are.
+  if (!/^[a-z]+:\/\//i.test(words) && !/[.:]/.test(url.host) && url.host !== 'localhost') {
+    throw new StoreError('bad_source', `expected owner/name or an address, found ${JSON.stringify(words.slice(0, 80))}`);
+  }
   const known = [new URL(hub).host, 'huggingface.co', 'hf.co', 'www.huggingface.co'];
   if (!known.includes(url.host)) return { kind: 'link', url };
   const parts = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
   const at = parts.findIndex((part) => ['tree', 'blob', 'resolve', 'raw', 'commit'].includes(part));
   const repository = parts.slice(0, at < 0 ? 2 : at).join('/');
-  if (!/^[\w.-]+(\/[\w.-]+)?$/.test(repository)) {
+  const other = ['datasets', 'spaces', 'docs', 'papers', 'collections'].includes(parts[0] ?? '');
+  if (other || !/^[\w.-]+(\/[\w.-]+)?$/.test(repository)) {
     throw new StoreError('bad_source', `expected the address of a model, found ${url.href}`);
   }
   const rest = at < 0 ? [] : parts.slice(at + 1);

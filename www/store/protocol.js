@@ -28,6 +28,7 @@
  * @property {{ code: string, message: string } | null} failure
  * @property {number} savedAt
  * @property {number} usedAt
+ * @property {number} checkedAt
  * @property {{ name: string, size: number, sha256: string | null }[]} files
  */
 

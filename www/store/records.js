@@ -36,6 +36,8 @@ import { Database } from '../database.js';
  * @property {TierName} tier
  * @property {number} savedAt  when it was asked for; milliseconds
  * @property {number} usedAt  when it was opened last
+ * @property {number} checkedAt  when every byte was last looked through
+ * @property {{ code: string, message: string } | null} failure  why the last try ended before its end
  * @property {{ owner: string, until: number } | null} lease  the page that is fetching it
  */
 
@@ -73,15 +75,15 @@ export async function writeRecord(record) {
 
 /**
  * Takes or keeps the right to fetch a model, which one page has at a time. @param {string} id @param {string} owner
- * @param {number} milliseconds  how long, unless taken again @returns {Promise<boolean>}  whether it was had
+ * @param {number} milliseconds  how long, unless taken again @param {boolean} [gone]  whoever had it is gone @returns {Promise<boolean>}  whether it was had
  */
-export async function claim(id, owner, milliseconds) {
+export async function claim(id, owner, milliseconds, gone = false) {
   if (memory) return true;
   let had = false;
   await database.update('models', id, (/** @type {StoredModel | undefined} */ record) => {
     if (!record) return undefined;
     const { lease } = record;
-    had = !lease || lease.owner === owner || lease.until < Date.now();
+    had = gone || !lease || lease.owner === owner || lease.until < Date.now();
     return had ? { ...record, lease: { owner, until: Date.now() + milliseconds } } : undefined;
   });
   return had;

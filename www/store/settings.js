@@ -9,7 +9,10 @@ export const hubAddress = () => recall('hub') ?? HUB;
 export function setHubAddress(text) {
   const words = text.trim() || HUB;
   try {
-    const address = new URL(/^https?:\/\//i.test(words) ? words : `https://${words}`).href.replace(/\/$/, '');
+    const url = new URL(/^https?:\/\//i.test(words) ? words : `https://${words}`);
+    // Some browsers take any words for the name of a host.
+    if (!/^[\w.:[\]-]+$/.test(url.host)) return null;
+    const address = url.href.replace(/\/$/, '');
     remember('hub', address);
     return address;
   } catch {

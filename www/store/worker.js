@@ -37,6 +37,8 @@ const ready = (async () => {
 /** What this page does with a model right now. */
 class Activity {
   stopping = new AbortController();
+  /** Called at its end. @type {() => void} */ finish = () => {};
+  /** @type {Promise<void>} */ done = new Promise((resolve) => (this.finish = resolve));
   /** @type {'downloading' | 'verifying'} */ phase = /** @type {const} */ ('downloading');
   /** @type {Waiting | null} */ waiting = null;
   verifiedBytes = 0;
@@ -60,8 +62,6 @@ class Activity {
 
 /** @type {Map<string, Activity>} */
 const activities = new Map();
-/** Why a download ended before its end. @type {Map<string, { code: string, message: string }>} */
-const failures = new Map();
 /** Requests that are to be told. @type {Set<number>} */
 const watching = new Set();
 const others = typeof BroadcastChannel === 'function' ? new BroadcastChannel('inkling.store') : null;
@@ -119,7 +119,7 @@ async function add(choice) {
     const files = choice.files.map((file) => ({ ...file, etag: null, ranges: null, segments: [], verified: false }));
     await writeRecord({
       ...{ id, title, origin, license, files, bytes, tier: tier.name },
-      ...{ state: 'partial', savedAt: Date.now(), usedAt: 0, lease: null },
+      ...{ state: 'partial', savedAt: Date.now(), usedAt: 0, checkedAt: 0, lease: null, failure: null },
     });
   }
   await resume(id);
@@ -134,14 +134,36 @@ async function resume(id) {
   // What an earlier visit had in memory is gone.
   if (record.tier !== tier.name) forget(record);
   await checkSpace(record.bytes, record.bytes - hereOf(record), tier);
-  if (!(await claim(id, owner, LEASE))) {
+  // A page that is gone has left its lease, but not its lock.
+  const held = await locked();
+  if (!(await claim(id, owner, LEASE, held !== null && !held.has(lockName(id))))) {
     throw new StoreError('busy', `${record.title}: expected no other page to fetch it, found one that does`);
   }
-  failures.delete(id);
+  record.failure = null;
   void fetchAll(record);
+  others?.postMessage(id);
   // Whoever asked knows that it has begun before they are answered.
   await tell();
   return null;
+}
+
+/** @param {string} id */
+const lockName = (id) => `inkling.store ${id}`;
+
+/** The locks that pages hold; null where browsers give none, as over plain http. @returns {Promise<Set<string> | null>} */
+async function locked() {
+  try {
+    const { held = [] } = await navigator.locks.query();
+    return new Set(held.map(({ name }) => name ?? ''));
+  } catch {
+    return null;
+  }
+}
+
+/** Why something ended before its end. @param {unknown} error */
+function failureOf(error) {
+  const { code = 'storage', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
+  return { code, message };
 }
 
 /** Nothing of it is here. @param {StoredModel} record */
@@ -157,6 +179,7 @@ async function fetchAll(record) {
   activities.set(id, activity);
   const note = (/** @type {StoredModel} */ model) =>
     writeRecord({ ...model, lease: { owner, until: Date.now() + LEASE } });
+  navigator.locks?.request(lockName(id), { ifAvailable: true }, () => activity.done).catch(() => {});
   // Also while nothing comes.
   const renewing = setInterval(() => void claim(id, owner, LEASE).catch(() => {}), RENEW_EVERY);
   try {
@@ -171,18 +194,18 @@ async function fetchAll(record) {
     await download.run(signal);
     activity.phase = 'verifying';
     if (!signal.aborted) await check(record, activity);
-    if (!signal.aborted) Object.assign(record, { state: 'complete', usedAt: Date.now() });
+    if (!signal.aborted) Object.assign(record, { state: 'complete', usedAt: Date.now(), checkedAt: Date.now() });
   } catch (error) {
-    const { code = 'storage', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
-    failures.set(id, { code, message });
+    record.failure = failureOf(error);
   } finally {
     clearInterval(renewing);
     activities.delete(id);
+    activity.finish();
     try {
       // Somebody may have removed it meanwhile.
       if (await readRecord(id)) await writeRecord({ ...record, lease: null });
-    } catch (error) {
-      failures.set(id, { code: 'storage', message: String(error) });
+    } catch {
+      // What cannot be noted is as it was noted last.
     }
     others?.postMessage(id);
     await tell();
@@ -230,11 +253,11 @@ async function verify(id) {
   for (const file of record.files) file.verified = false;
   try {
     await check(record, activity);
+    record.checkedAt = Date.now();
   } catch (error) {
     // What is damaged has to be fetched again.
     record.state = 'partial';
-    const { code = 'storage', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
-    failures.set(id, { code, message });
+    record.failure = failureOf(error);
     throw error;
   } finally {
     activities.delete(id);
@@ -250,7 +273,6 @@ async function verify(id) {
 async function remove(id) {
   activities.get(id)?.stopping.abort();
   while (activities.has(id)) await new Promise((resolve) => setTimeout(resolve, 20));
-  failures.delete(id);
   await deleteRecord(id);
   await tier.remove(id);
   others?.postMessage(id);
@@ -273,8 +295,7 @@ async function files(id) {
   } catch (error) {
     // The browser has cleared it, or was asked to: it is to be fetched anew.
     forget(record);
-    await writeRecord({ ...record, state: 'partial' });
-    failures.set(id, { code: 'storage_lost', message: String(/** @type {Error} */ (error).message) });
+    await writeRecord({ ...record, state: 'partial', failure: failureOf(error) });
     await tell();
     throw error;
   }
@@ -304,23 +325,25 @@ async function tell() {
 /** @returns {Promise<StoreState>} */
 async function state() {
   try {
-    return { tier: tier.name, models: (await allRecords()).map(entryOf) };
+    const [records, held] = await Promise.all([allRecords(), locked()]);
+    return { tier: tier.name, models: records.map((record) => entryOf(record, held)) };
   } catch (error) {
     return { tier: tier.name, models: [], problem: String(error) };
   }
 }
 
-/** @param {StoredModel} record @returns {StoredEntry} */
-function entryOf(record) {
-  const { id, title, origin, license, bytes, state, savedAt, usedAt, lease } = record;
+/** @param {StoredModel} record @param {Set<string> | null} held  locks @returns {StoredEntry} */
+function entryOf(record, held) {
+  const { id, title, origin, license, bytes, state, savedAt, usedAt, checkedAt, lease } = record;
   const activity = activities.get(id);
-  const failure = failures.get(id) ?? null;
-  const elsewhere = !activity && lease !== null && lease.owner !== owner && lease.until > Date.now();
+  const failure = activity ? null : record.failure;
+  const leased = !activity && lease !== null && lease.owner !== owner && lease.until > Date.now();
+  const elsewhere = leased && (held === null || held.has(lockName(id)));
   const phase = activity ? activity.phase : elsewhere ? 'elsewhere' : state === 'complete' ? 'complete' : failure ? 'failed' : 'paused';
   const speed = activity?.phase === 'downloading' ? activity.speed() : null;
   const loadedBytes = hereOf(activity?.model ?? record);
   return {
-    ...{ id, title, origin, license, bytes, savedAt, usedAt, phase, speed, loadedBytes, failure },
+    ...{ id, title, origin, license, bytes, savedAt, usedAt, checkedAt, phase, speed, loadedBytes, failure },
     verifiedBytes: activity?.verifiedBytes ?? 0,
     waiting: activity?.waiting ?? null,
     files: record.files.map(({ name, size, sha256, verified }) => ({ name, size, sha256: verified ? sha256 : null })),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::engine::ARTIFACTS;
 use crate::tools::{Toolbox, WASM_BINDGEN};
-use crate::{compress, precache, process};
+use crate::{compress, precache, process, vendor};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,6 +25,7 @@ pub fn run(args: Args) -> Result<()> {
         copy(&built, &place, &|name| name != "stamp")?;
     }
     copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
+    vendor::add_to(&args.staging)?;
     clean(&args.staging.join("index.html"))?;
     compress_texts(&args.staging)?;
     precache::write(&args.staging)

@@ -2,6 +2,7 @@
 
 import { bytes, getLanguage, has, number, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
+import { ARCHITECTURES } from '../../architectures.js';
 import { HUB } from '../../store/hub.js';
 import { store } from '../../store/client.js';
 import { hubAddress, setHubAddress } from '../../store/settings.js';
@@ -115,8 +116,16 @@ export class Finder {
       if (found.problem) this.fail({ code: `find_${found.problem}`, message: '' });
       else this.#found.querySelector('button')?.focus({ preventScroll: true });
     } catch (error) {
-      if (turn === this.#turn) this.fail(error);
+      if (turn === this.#turn) this.#failLook(error);
     }
+  }
+
+  /** @param {unknown} error */
+  #failLook(error) {
+    const { code = 'io', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
+    // Of a look there is nothing that could be gone on with.
+    const own = code === 'io' ? 'look_io' : code === 'rate_limited' ? 'look_limited' : code;
+    this.fail({ code: own, message });
   }
 
   /** @param {unknown} error */
@@ -172,6 +181,8 @@ export class Finder {
 
   /** Why a model cannot be had, with the numbers. @param {Choice} choice */
   #lack({ bytes: size }) {
+    const kind = this.#last?.modelType;
+    if (kind && !ARCHITECTURES.includes(kind)) return t('library.lack.kind', { kind });
     if (size > LARGEST) return t('library.lack.memory', { size: bytes(size), most: bytes(LARGEST) });
     if (this.#space && size > this.#space.free) return t('library.lack.space', { size: bytes(size), free: bytes(this.#space.free) });
     return null;

@@ -1,7 +1,7 @@
 /** The models that are kept in this browser or on their way into it, each with what can be done with it. */
 
 import { bytes, has, t } from '../../i18n.js';
-import { fillAlert } from '../../notices.js';
+import { byId, fillAlert } from '../../notices.js';
 import { store } from '../../store/client.js';
 import { entriesOf, entryOf } from '../../store/entries.js';
 import { forgetMissing, missing } from '../../store/memo.js';
@@ -42,6 +42,8 @@ export class Shelf {
   /** @type {StoreState | null} */ #state = null;
   /** Rows by id, so that a button keeps the keyboard while numbers run. @type {Map<string, Row>} */ #shown = new Map();
   #turn = 0;
+  /** What those hear who do not see the rows: changes of state, not of numbers. */
+  #news = make('p', { class: 'unseen', role: 'status' });
 
   /** @param {Page} page */
   constructor(page) {
@@ -49,11 +51,12 @@ export class Shelf {
     this.root = make(
       'section',
       { class: 'stage', 'aria-labelledby': 'library-stored-title' },
-      make('div', { class: 'stage-head' }, make('h3', { id: 'library-stored-title', words: 'library.stored' }), make('p', { class: 'faded', words: 'library.stored.intro' })),
+      make('div', { class: 'stage-head' }, make('h3', { id: 'library-stored-title', words: 'library.stored', tabindex: '-1' }), make('p', { class: 'faded', words: 'library.stored.intro' })),
       this.#evicted,
       this.#error,
       this.#empty,
       this.#rows,
+      this.#news,
       make('div', { class: 'library-foot' }, this.#space, this.#persist),
     );
   }
@@ -63,6 +66,7 @@ export class Shelf {
     this.#error.replaceChildren();
     await store.add(choice);
     this.root.scrollIntoView({ block: 'nearest' });
+    this.#shown.get(choice.id)?.focus();
   }
 
   relabel() {
@@ -75,8 +79,11 @@ export class Shelf {
     const ids = new Set(state.models.map(({ id }) => id));
     for (const [id, row] of this.#shown) {
       if (ids.has(id)) continue;
+      const focused = row.root.contains(document.activeElement);
       row.root.remove();
       this.#shown.delete(id);
+      // The button that took it away is gone with it.
+      if (focused) byId('library-stored-title').focus();
     }
     for (const entry of state.models) {
       let row = this.#shown.get(entry.id);
@@ -85,7 +92,7 @@ export class Shelf {
         this.#shown.set(entry.id, row);
         this.#rows.append(row.root);
       }
-      row.show(entry);
+      if (row.show(entry)) this.#news.textContent = `${entry.title}: ${stateOf(entry)}`;
     }
     this.page.stored(entriesOf(state));
     this.#empty.hidden = state.models.length > 0;
@@ -167,7 +174,7 @@ async function save({ id, title }) {
 class Row {
   #title = make('span', { class: 'title' });
   #facts = make('span', { class: 'facts' });
-  #state = make('span', { class: 'about', role: 'status' });
+  #state = make('span', { class: 'about' });
   #bar = make('progress', { max: 1, value: 0 });
   #alert = make('div', { class: 'alert', role: 'alert' });
   #actions = make('span', { class: 'actions' });
@@ -180,8 +187,19 @@ class Row {
     this.act = act;
   }
 
-  /** @param {StoredEntry} entry */
+  focus() {
+    this.#actions.querySelector('button')?.focus();
+  }
+
+  /** @param {StoredEntry} entry @returns {boolean}  whether something else is happening now than before */
   show(entry) {
+    const before = this.root.dataset.phase;
+    this.#put(entry);
+    return before !== undefined && before !== entry.phase;
+  }
+
+  /** @param {StoredEntry} entry */
+  #put(entry) {
     const { id, title, bytes: size, phase, origin, license, failure } = entry;
     this.root.dataset.model = id;
     this.root.dataset.phase = phase;
@@ -232,14 +250,15 @@ class Row {
 }
 
 /** What is happening, in words. @param {StoredEntry} entry */
-function stateOf({ phase, bytes: size, loadedBytes, verifiedBytes, speed, waiting, usedAt, savedAt }) {
+function stateOf({ phase, bytes: size, loadedBytes, verifiedBytes, speed, waiting, usedAt, savedAt, checkedAt }) {
   const values = { loaded: bytes(loadedBytes), total: bytes(size) };
   if (phase === 'complete') {
-    const when = new Date(Math.max(usedAt, savedAt)).toLocaleDateString(document.documentElement.lang, { dateStyle: 'medium' });
-    return t('library.state.complete', { when });
+    const said = (/** @type {number} */ at) => new Date(at).toLocaleString(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' });
+    return t('library.state.complete', { checked: said(checkedAt || savedAt), when: said(Math.max(usedAt, savedAt)) });
   }
   if (phase === 'verifying') return t('library.state.verifying', { share: Math.round((100 * verifiedBytes) / Math.max(size, 1)) });
   if (phase === 'elsewhere') return t('library.state.elsewhere', values);
+  if (phase === 'failed') return t('library.state.failed', values);
   if (phase !== 'downloading') return t('library.state.paused', values);
   if (waiting?.why === 'offline') return t('library.state.offline', values);
   if (waiting) {

@@ -1,5 +1,5 @@
-//! `cargo xtask vendor owner/name`: a model of a hub into `dist/` and its catalogue, for hosts and classrooms without a
-//! network. What was fetched is kept in a cache and gone on with where it broke off.
+//! `cargo xtask vendor owner/name`: a model of a hub into `dist/` and its catalogue, now and at every later build, for
+//! hosts and classrooms without a network. What was fetched is kept in a cache and gone on with where it broke off.
 mod catalog;
 mod download;
 mod hub;
@@ -8,10 +8,11 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use inkling::convert::Source;
 use inkling::files::Files;
 use inkling::kernels::Format;
+use serde_json::Value;
 
 use crate::foreign::Folder;
 use crate::model::convert;
@@ -34,18 +35,9 @@ pub struct Args {
     /// What the model is called in the list of the page; its name in the repository if not said
     #[arg(long)]
     title: Option<String>,
-    /// The built site to put it into
-    #[arg(long, default_value = "dist")]
-    site: PathBuf,
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let site = if args.site.is_absolute() { args.site.clone() } else { process::root().join(&args.site) };
-    ensure!(
-        site.join("models/catalog.json").is_file(),
-        "expected a built site in {}, found none; cargo xtask build makes it",
-        site.display()
-    );
     let (name, revision) = args.repository.split_once('@').unwrap_or((&args.repository, "main"));
     let hub = Hub::new(&args.hub);
     let listing = hub.list(name, revision)?;
@@ -55,8 +47,8 @@ pub fn run(args: Args) -> Result<()> {
         download::file(&hub.address(name, &listing.commit, &file.name), &cache.join(&file.name), file)?;
     }
 
-    let id = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let place = site.join("models").join(&id);
+    let id = id_of(name, args.file.as_deref(), args.quantize);
+    let place = home()?.join(&id);
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("emptying {}", place.display()))?;
     }
@@ -65,9 +57,60 @@ pub fn run(args: Args) -> Result<()> {
     let spec = model::open(&place)?.spec().clone();
     let title = args.title.as_deref().unwrap_or(name.rsplit('/').next().unwrap_or(name));
     let entry = catalog::entry(&id, title, &place, spec.parameters, &describe(&listing, &hub, name))?;
-    catalog::add(&site, entry)?;
-    precache::write(&site)?;
-    println!("{} is in {}: {} parameters, {}", name, place.display(), spec.parameters, spec.quantization);
+    let note = home()?.join(format!("{id}.json"));
+    fs::write(&note, entry.to_string()).with_context(|| format!("writing {}", note.display()))?;
+    println!("{name} is in {}: {} parameters, {}", place.display(), spec.parameters, spec.quantization);
+    let site = process::root().join("dist");
+    if site.join("models/catalog.json").is_file() {
+        add_to(&site)?;
+        precache::write(&site)?;
+        println!("{} has it, and so has every build from now on", site.display());
+    } else {
+        println!("Every build has it from now on");
+    }
+    println!("To take it out again, delete {} and {}", place.display(), note.display());
+    Ok(())
+}
+
+/// Where models are kept that every build of the site takes along.
+fn home() -> Result<PathBuf> {
+    Ok(process::target_dir()?.join("vendored"))
+}
+
+/// What a model is called in the catalogue: one for each repository, file and format.
+fn id_of(name: &str, file: Option<&str>, quantize: Option<Format>) -> String {
+    let file = file.map(|file| file.trim_end_matches(".gguf").to_string());
+    let format = quantize.map(|format| format.name().to_string());
+    let parts: Vec<String> = [Some(name.to_string()), file, format].into_iter().flatten().collect();
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '-' };
+    parts.join("-").chars().map(allowed).collect()
+}
+
+/// Puts every model that is kept into a site and its list.
+pub fn add_to(site: &Path) -> Result<()> {
+    let home = home()?;
+    let Ok(entries) = fs::read_dir(&home) else { return Ok(()) };
+    let mut notes: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    notes.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    notes.sort();
+    for note in notes {
+        let text = fs::read_to_string(&note).with_context(|| format!("reading {}", note.display()))?;
+        let entry: Value = serde_json::from_str(&text).with_context(|| format!("{}: expected JSON", note.display()))?;
+        let folder = note.with_extension("");
+        let id = note.file_stem().unwrap_or_default();
+        let place = site.join("models").join(id);
+        fs::create_dir_all(&place).with_context(|| format!("making the folder {}", place.display()))?;
+        for file in fs::read_dir(&folder).with_context(|| format!("reading the folder {}", folder.display()))? {
+            let path = file?.path();
+            let to = place.join(path.file_name().unwrap_or_default());
+            // The same bytes need not be on the disk twice.
+            fs::remove_file(&to).ok();
+            if fs::hard_link(&path, &to).is_err() {
+                copy(&path, &to)?;
+            }
+        }
+        catalog::add(site, entry)?;
+    }
     Ok(())
 }
 
@@ -115,4 +158,20 @@ fn install(cache: &Path, wanted: &[hub::Remote], quantize: Option<Format>, place
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_model_has_an_id_of_its_own() {
+        let ids = [
+            id_of("who/stories", None, None),
+            id_of("other/stories", None, None),
+            id_of("who/stories", None, Some(Format::Q8_0)),
+            id_of("who/stories", Some("Stories Q8_0.gguf"), None),
+        ];
+        assert_eq!(ids, ["who-stories", "other-stories", "who-stories-q8_0", "who-stories-stories-q8_0"]);
+    }
 }
