@@ -199,14 +199,15 @@ async function fetchAll(record) {
     record.failure = failureOf(error);
   } finally {
     clearInterval(renewing);
-    activities.delete(id);
-    activity.finish();
     try {
       // Somebody may have removed it meanwhile.
       if (await readRecord(id)) await writeRecord({ ...record, lease: null });
     } catch {
       // What cannot be noted is as it was noted last.
     }
+    // Not before its end is noted: until then it is not paused.
+    activities.delete(id);
+    activity.finish();
     others?.postMessage(id);
     await tell();
   }
@@ -260,8 +261,8 @@ async function verify(id) {
     record.failure = failureOf(error);
     throw error;
   } finally {
-    activities.delete(id);
     if (!activity.stopping.signal.aborted) await writeRecord(record);
+    activities.delete(id);
     await tell();
   }
   return null;
@@ -325,17 +326,19 @@ async function tell() {
 /** @returns {Promise<StoreState>} */
 async function state() {
   try {
+    // What began or ended while the records were read is under way for those who look now, and told again when it is over.
+    const before = new Map(activities);
     const [records, held] = await Promise.all([allRecords(), locked()]);
-    return { tier: tier.name, models: records.map((record) => entryOf(record, held)) };
+    const models = records.map((record) => entryOf(record, held, activities.get(record.id) ?? before.get(record.id)));
+    return { tier: tier.name, models };
   } catch (error) {
     return { tier: tier.name, models: [], problem: String(error) };
   }
 }
 
-/** @param {StoredModel} record @param {Set<string> | null} held  locks @returns {StoredEntry} */
-function entryOf(record, held) {
+/** @param {StoredModel} record @param {Set<string> | null} held  locks @param {Activity} [activity] @returns {StoredEntry} */
+function entryOf(record, held, activity) {
   const { id, title, origin, license, bytes, state, savedAt, usedAt, checkedAt, lease } = record;
-  const activity = activities.get(id);
   const failure = activity ? null : record.failure;
   const leased = !activity && lease !== null && lease.owner !== owner && lease.until > Date.now();
   const elsewhere = leased && (held === null || held.has(lockName(id)));
