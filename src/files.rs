@@ -196,7 +196,7 @@ impl Files {
 }
 
 /// What a model's folder may have beside its weights and its configuration.
-pub(crate) const COMPANIONS: [&str; 10] = [
+pub const COMPANIONS: [&str; 10] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -208,6 +208,11 @@ pub(crate) const COMPANIONS: [&str; 10] = [
     "chat_template.jinja",
     "chat_template.json",
 ];
+
+/// Bytes in hexadecimal, as hashes are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Whether a file of this name in a model's folder is worth opening.
 #[cfg(not(target_arch = "wasm32"))]

@@ -45,7 +45,7 @@ export class Sharing {
     const { current, text, status } = this.host;
     const model = current();
     if (!model) return;
-    const stored = 'stored' in model.entry.source ? await storedOf(model.entry.source.stored) : null;
+    const stored = 'stored' in model.entry.source ? await entryIn(model.entry.source.stored) : null;
     const link = linkOf({ ...text(), ...nameOf(model.entry, stored, model.sha256) });
     if (link.length > LONGEST) return status('share.long');
     try {
@@ -107,19 +107,17 @@ export class Sharing {
     if (known) return known.entry;
     const address = shared.hub ? `${shared.hub.repository}@${shared.hub.revision}` : shared.url;
     if (!address) return null;
-    const [{ store }, { entryOf }, { hubAddress }] = await Promise.all([
+    const [{ store }, { entryOf }, { hubAddress }, { choiceOf, storedOf }] = await Promise.all([
       import('./store/client.js'),
       import('./store/entries.js'),
       import('./store/settings.js'),
+      import('./store/source.js'),
     ]);
     const { models } = await store.list();
-    const here = models.find(({ phase, origin, files }) => {
-      if (phase !== 'complete') return false;
-      if (origin.kind === 'link') return origin.url === shared.url;
-      const { repository, commit } = origin;
-      const file = shared.hub?.file ?? null;
-      return repository === shared.hub?.repository && commit === shared.hub.revision && (!file || files.some(({ name }) => name === file));
-    });
+    const { hub, url } = shared;
+    const here = hub
+      ? storedOf(models, hub)
+      : models.find(({ phase, origin }) => phase === 'complete' && origin.kind === 'link' && origin.url === url);
     if (here) return entryOf(here);
     if (this.#choice) {
       const choice = this.#choice;
@@ -129,8 +127,7 @@ export class Sharing {
       return entryOf(choice);
     }
     const { choices } = await store.look(address, hubAddress());
-    const file = shared.hub?.file ?? null;
-    const choice = choices.find(({ files }) => (file ? files.some(({ name }) => name === file) : true));
+    const choice = choiceOf(choices, hub?.file ?? null);
     if (!choice) throw Object.assign(new Error(`expected a model at ${address}, found none`), { code: 'missing_file' });
     this.#choice = choice;
     this.#words.textContent = t('share.ask', { model: choice.title, size: bytes(choice.bytes) });
@@ -140,7 +137,7 @@ export class Sharing {
 }
 
 /** @param {string} id */
-async function storedOf(id) {
+async function entryIn(id) {
   const { store } = await import('./store/client.js');
   return (await store.list()).models.find((model) => model.id === id) ?? null;
 }

@@ -119,7 +119,7 @@ async function probe(folder, download) {
 }
 
 /** The shards an index names. @param {string} text @returns {{ shards: string[], bytes: number }} */
-function readIndex(text) {
+export function readIndex(text) {
   let index;
   try {
     index = JSON.parse(text);

@@ -53,9 +53,10 @@
   async function fill() {
     const cache = await caches.open(cacheName);
     const before = (await caches.keys()).filter((name) => name.startsWith(prefix) && name !== cacheName);
+    const kept = new Set((await cache.keys()).map(({ url }) => url));
     for (const [path, hash] of Object.entries(files)) {
       const address = new URL(path, root).href;
-      if (!wanted(path) || (await cache.match(address))) continue;
+      if (!wanted(path) || kept.has(address)) continue;
       await cache.put(address, (await earlier(before, address, hash)) ?? (await fetched(address, hash)));
     }
   }

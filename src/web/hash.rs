@@ -1,5 +1,6 @@
 //! SHA-256 for the store of models: a page that came over plain http has no `crypto.subtle`, and that one takes no stream.
 
+use crate::files::hex;
 use sha2::Digest;
 use wasm_bindgen::prelude::*;
 
@@ -22,6 +23,6 @@ impl Sha256 {
 
     /// The hash in hexadecimal; it is of no use afterwards.
     pub fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
 }

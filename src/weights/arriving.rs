@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Found, Kind, Metadata, check_spans, gguf, safetensors};
 use crate::error::{Error, Result, try_vec};
-use crate::files::ReadSeek;
+use crate::files::{ReadSeek, hex};
 
 /// What must be here before the header is looked for: more than the header of most models. Trying costs as much as
 /// reading the header, so after one that failed twice as much must be here.
@@ -127,7 +127,7 @@ impl Arriving {
     /// SHA-256 of a file that is here as a whole and not too large, in hexadecimal.
     pub(super) fn sha256(&self) -> Option<String> {
         let hash = self.hash.clone().filter(|_| self.arrived == self.len)?;
-        Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&hash.finalize()))
     }
 
     /// Reads the header if enough of it is here.

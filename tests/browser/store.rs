@@ -70,9 +70,20 @@ async fn look(page: &Page, text: &str) {
 
 async fn get(page: &Page, text: &str) {
     look(page, text).await;
+    take_first(page).await;
+}
+
+/// Waits for something to download, and downloads it.
+async fn take_first(page: &Page) {
     page.wait_for("a choice", "return document.querySelector('.library-get:not(:disabled)') !== null", Value::Null)
         .await;
     page.eval("document.querySelector('.library-get').click()", vec![]).await;
+}
+
+/// Deletes the model of the list.
+async fn delete(page: &Page) {
+    act(page, "remove").await;
+    page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null).await;
 }
 
 async fn wait_for_phase(page: &Page, phase: &str) {
@@ -101,7 +112,7 @@ async fn stored_hash(page: &Page) -> String {
         const { store } = await import(new URL('store/client.js', document.baseURI));
         const { hash } = await import(new URL('store/hash.js', document.baseURI));
         const { models } = await store.list();
-        const { files } = await store.files(models[0].id);
+        const files = await store.files(models[0].id);
         return hash(files.at(-1).blob, () => {});";
     page.eval(body, vec![]).await.as_str().unwrap().to_string()
 }
@@ -158,8 +169,7 @@ async fn a_model_of_a_hub_is_fetched_once_and_opens_without_it() {
     act(&page, "verify").await;
     wait_for_phase(&page, "complete").await;
     page.eval("window.confirm = () => true", vec![]).await;
-    act(&page, "remove").await;
-    page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null).await;
+    delete(&page).await;
     let left = "
         const { store } = await import(new URL('store/client.js', document.baseURI));
         const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
@@ -293,9 +303,7 @@ async fn servers_that_misbehave_are_seen_through() {
         get(&page, REPOSITORY).await;
         wait_for_phase(&page, "complete").await;
         assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
-        act(&page, "remove").await;
-        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null)
-            .await;
+        delete(&page).await;
     }
     let said = vec![("x-error-message", "Access to model someone/tiny is restricted".to_string())];
     for (always, code, action) in [
@@ -322,19 +330,11 @@ async fn servers_that_misbehave_are_seen_through() {
         hub.act(|_| Act::Serve);
         act(&page, action).await;
         if action == "again" {
-            page.wait_for(
-                "a choice",
-                "return document.querySelector('.library-get:not(:disabled)') !== null",
-                Value::Null,
-            )
-            .await;
-            page.eval("document.querySelector('.library-get').click()", vec![]).await;
+            take_first(&page).await;
         }
         wait_for_phase(&page, "complete").await;
         assert_eq!(stored_hash(&page).await, sha256(&files[WEIGHTS]));
-        act(&page, "remove").await;
-        page.wait_for("an empty list", "return document.querySelector('#library-stored li') === null", Value::Null)
-            .await;
+        delete(&page).await;
     }
     // In the midst of it the file becomes another one, which is then fetched as a whole.
     hub.act(|Asked { file, .. }| match file == WEIGHTS {

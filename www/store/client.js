@@ -63,7 +63,7 @@ export class Store {
     return this.#worker.call({ type, id });
   }
 
-  /** The files of a model that is here as a whole. @param {string} id @returns {Promise<{ files: NamedBlob[], sha256: string | null }>} */
+  /** The files of a model that is here as a whole. @param {string} id @returns {Promise<NamedBlob[]>} */
   files(id) {
     return this.#worker.call({ type: 'files', id });
   }
@@ -92,7 +92,7 @@ export class Store {
       signal?.addEventListener('abort', stop, { once: true });
       this.watch(listener);
     });
-    return (await this.files(id)).files;
+    return this.files(id);
   }
 }
 

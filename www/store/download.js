@@ -5,9 +5,9 @@
  */
 
 import { looksLikeHtml, piecesOf } from '../answers.js';
-import { Changed, StoreError, refusal } from './errors.js';
+import { Changed, StoreError, refusal, reach } from './errors.js';
 import { PIECE } from './places.js';
-import { here, hereOf } from './records.js';
+import { here } from './records.js';
 
 /** @import { Place, Tier } from './places.js' */
 /** @import { Segment, StoredFile, StoredModel } from './records.js' */
@@ -260,14 +260,7 @@ function segmentsOf({ size, ranges }) {
 /** @param {StoredFile} file @param {Segment} segment @param {AbortSignal} signal */
 async function ask(file, { start, end, have }, signal) {
   const range = file.ranges === false ? undefined : `bytes=${start + have}-${end - 1}`;
-  /** @type {Response} */
-  let answer;
-  try {
-    answer = await fetch(file.url, { headers: range ? { range } : {}, signal, cache: 'no-store' });
-  } catch (error) {
-    const found = `found none; the server cannot be reached or does not allow this page to read it (${String(error)})`;
-    throw new StoreError('io', `${file.name}: expected an answer from ${new URL(file.url).host}, ${found}`, { retryable: true });
-  }
+  const answer = await reach(file.url, file.name, { headers: range ? { range } : {}, signal });
   if (answer.status === 416) throw new Changed(`expected ${file.size} bytes, found fewer`);
   if (!answer.ok) throw await refusal(answer, file.name);
   const type = answer.headers.get('content-type') ?? '';
@@ -336,6 +329,3 @@ const online = () =>
     };
     addEventListener('online', done, { once: true });
   });
-
-/** The share of a model that is here, 0 to 1. @param {StoredModel} model */
-export const share = (model) => (model.bytes > 0 ? hereOf(model) / model.bytes : 1);

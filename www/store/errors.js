@@ -1,4 +1,4 @@
-/** What can go wrong between a model's server and the store, with stable codes. */
+/** Asking a model's server, and what can go wrong between it and the store, with stable codes. */
 
 /**
  * `retryable`: the same request may succeed a little later; `after`: in milliseconds, where the server said it.
@@ -15,6 +15,19 @@ export class StoreError extends Error {
 
 /** The file at its source is not the one that was begun. */
 export class Changed extends Error {}
+
+/**
+ * What a server answers, whatever its status. @param {string} url @param {string} what @param {RequestInit} [options]
+ * @throws {StoreError} code `io`, when there is no answer
+ */
+export async function reach(url, what, options = {}) {
+  try {
+    return await fetch(url, { ...options, cache: 'no-store' });
+  } catch (error) {
+    const found = `found none; the server cannot be reached or does not allow this page to read it (${String(error)})`;
+    throw new StoreError('io', `${what}: expected an answer from ${new URL(url).host}, ${found}`, { retryable: true });
+  }
+}
 
 /** No wait is longer, whatever a server asks for, in milliseconds. */
 const LONGEST_WAIT = 10 * 60_000;

@@ -4,7 +4,8 @@
  */
 
 import { looksLikeHtml } from '../answers.js';
-import { StoreError, refusal } from './errors.js';
+import { readIndex } from '../sources.js';
+import { StoreError, reach, refusal } from './errors.js';
 
 /** @import { Origin } from './records.js' */
 
@@ -173,10 +174,7 @@ async function lookAtLink(url) {
   if (weights) return { ...found, title, choices: [choice(folder.href, title, 'safetensors', '', from, [...small, weights])] };
   const index = await at(INDEX);
   if (!index) throw new StoreError('missing_file', `${folder.href}: expected ${WEIGHTS} or ${INDEX}, found neither`);
-  const map = (await json(index.url, INDEX))?.weight_map ?? {};
-  const names = /** @type {string[]} */ ([...new Set(Object.values(map))]);
-  const odd = names.find((name) => typeof name !== 'string' || !/^[\w.-]+\.safetensors$/.test(name));
-  if (odd !== undefined) throw new StoreError('bad_file', `${INDEX}: expected names of .safetensors files, found ${JSON.stringify(odd)}`);
+  const { shards: names } = readIndex(await text(index.url, INDEX));
   const shards = await Promise.all(names.map(at));
   const lacking = names.find((_, i) => !shards[i]);
   if (lacking) throw new StoreError('missing_file', `${folder.href}: expected ${lacking}, found none`);
@@ -186,13 +184,13 @@ async function lookAtLink(url) {
 
 /** The size of a file, without the file; null where there is none. @param {URL} url @param {string} name @returns {Promise<Remote | null>} */
 async function head(url, name) {
-  const answer = await ask(url.href, name, { method: 'HEAD' });
+  const answer = await reach(url.href, name, { method: 'HEAD' });
   const type = answer.headers.get('content-type') ?? '';
   if (answer.status === 404 || answer.status === 410 || (answer.ok && type.startsWith('text/html'))) return null;
   const length = Number(answer.headers.get('content-length'));
   if (answer.ok && length > 0 && !answer.headers.has('content-encoding')) return { name, url: url.href, size: length, sha256: null };
   // A host that does not answer HEAD, or tells no length: one byte tells the rest.
-  const part = await ask(url.href, name, { headers: { range: 'bytes=0-0' } });
+  const part = await reach(url.href, name, { headers: { range: 'bytes=0-0' } });
   if (part.status === 404 || part.status === 410) return null;
   if (!part.ok) throw await refusal(part, name);
   const total = Number(/\/(\d+)$/.exec(part.headers.get('content-range') ?? '')?.[1]);
@@ -209,25 +207,20 @@ async function head(url, name) {
   throw new StoreError('io', `${name}: expected the server to say how long the file is, found that it does not`);
 }
 
-/** @param {string} url @param {string} what @param {RequestInit} [options] */
-async function ask(url, what, options = {}) {
-  try {
-    return await fetch(url, { ...options, cache: 'no-store' });
-  } catch (error) {
-    const found = `found none; the server cannot be reached or does not allow this page to read it (${String(error)})`;
-    throw new StoreError('io', `${what}: expected an answer from ${new URL(url).host}, ${found}`, { retryable: true });
-  }
+/** @param {string} url @param {string} what */
+async function text(url, what) {
+  const answer = await reach(url, what);
+  if (!answer.ok) throw await refusal(answer, what);
+  return answer.text();
 }
 
 /** @param {string} url @param {string} what @returns {Promise<any>} */
 async function json(url, what) {
-  const answer = await ask(url, what);
-  if (!answer.ok) throw await refusal(answer, what);
-  const text = await answer.text();
+  const words = await text(url, what);
   try {
-    return JSON.parse(text);
+    return JSON.parse(words);
   } catch {
-    const found = looksLikeHtml(new TextEncoder().encode(text.slice(0, 256))) ? 'an HTML page' : JSON.stringify(text.slice(0, 60));
+    const found = looksLikeHtml(new TextEncoder().encode(words.slice(0, 256))) ? 'an HTML page' : JSON.stringify(words.slice(0, 60));
     throw new StoreError('bad_file', `${what}: expected a listing in JSON at ${url}, found ${found}`);
   }
 }

@@ -9,11 +9,11 @@ export const LARGEST = 3.6e9;
 /** Kept free for the browser's own needs, in bytes. */
 const SPARE = 16 << 20;
 
-/** What the browser says of its storage; null where it says nothing, as over plain http. @returns {Promise<{ used: number, free: number } | null>} */
+/** What the browser says of its storage; null where it says nothing, as over plain http. @returns {Promise<{ free: number } | null>} */
 export async function storageSpace() {
   try {
     const { quota, usage } = await navigator.storage.estimate();
-    return quota === undefined || usage === undefined ? null : { used: usage, free: Math.max(0, quota - usage) };
+    return quota === undefined || usage === undefined ? null : { free: Math.max(0, quota - usage) };
   } catch {
     return null;
   }

@@ -74,8 +74,7 @@ self.onmessage = async (/** @type {MessageEvent<StoreRequest>} */ { data }) => {
     const result = await answer(data);
     if (result !== undefined) self.postMessage({ type: 'done', request, result });
   } catch (error) {
-    const { code = 'storage', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
-    self.postMessage({ type: 'error', request, code, message, fatal: false });
+    self.postMessage({ type: 'error', request, ...failureOf(error), fatal: false });
   }
 };
 
@@ -292,7 +291,7 @@ async function files(id) {
       record.files.map(async ({ name, size }, i) => ({ name, blob: await tier.blob(id, i, size) })),
     );
     await writeRecord({ ...record, usedAt: Date.now() });
-    return { files: found, sha256: record.files.length === 1 ? (record.files[0]?.sha256 ?? null) : null };
+    return found;
   } catch (error) {
     // The browser has cleared it, or was asked to: it is to be fetched anew.
     forget(record);

@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use crate::compress;
+
 /// The folder that the archive unpacks to.
 const FOLDER: &str = "inkling";
 
@@ -28,7 +30,7 @@ fn add(zip: &mut ZipWriter<File>, folder: &Path, path: &str) -> Result<()> {
         let (from, to) = (entry.path(), format!("{path}/{name}"));
         if from.is_dir() {
             add(zip, &from, &to)?;
-        } else if !name.ends_with(".br") && !name.ends_with(".gz") {
+        } else if !compress::is_compressed(&name) {
             let packed = match name.ends_with(".gguf") {
                 true => CompressionMethod::Stored,
                 false => CompressionMethod::Deflated,

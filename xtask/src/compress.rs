@@ -29,6 +29,11 @@ pub fn beside(file: &Path, quality: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether a file is a compressed form of the one beside it.
+pub fn is_compressed(name: &str) -> bool {
+    name.ends_with(".br") || name.ends_with(".gz")
+}
+
 /// As gzip at its best.
 pub fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -5,12 +5,18 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use inkling::files::hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::compress;
 
 const NAME: &str = "sw-files.js";
 /// Files of a site that a page without a network does not ask for.
 const LEFT_OUT: [&str; 3] = ["sw.js", NAME, "README.md"];
+
+/// Larger files are not kept beforehand: models that somebody has added to the ones that ship, in bytes.
+const LARGEST: u64 = 32 << 20;
 
 /// Writes the list of a folder into it.
 pub fn write(site: &Path) -> Result<()> {
@@ -23,9 +29,6 @@ pub fn write(site: &Path) -> Result<()> {
     fs::write(&place, format!("self.site = {site_files};\n")).with_context(|| format!("writing {}", place.display()))
 }
 
-/// Larger files are not kept beforehand: models that somebody has added to the ones that ship, in bytes.
-const LARGEST: u64 = 32 << 20;
-
 /// Adds the files of a folder with their hashes, by their paths in the site.
 fn add(folder: &Path, path: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
     let reading = || format!("reading the folder {}", folder.display());
@@ -35,18 +38,15 @@ fn add(folder: &Path, path: &str, files: &mut BTreeMap<String, String>) -> Resul
         let (file, path) = (entry.path(), format!("{path}{name}"));
         if file.is_dir() {
             add(&file, &format!("{path}/"), files)?;
-        } else if entry.metadata().with_context(reading)?.len() > LARGEST {
-            continue;
-        } else if !LEFT_OUT.contains(&name.as_str()) && !name.ends_with(".br") && !name.ends_with(".gz") {
+        } else if !LEFT_OUT.contains(&name.as_str())
+            && !compress::is_compressed(&name)
+            && entry.metadata().with_context(reading)?.len() <= LARGEST
+        {
             let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
             files.insert(path, hex(&Sha256::digest(&bytes)));
         }
     }
     Ok(())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

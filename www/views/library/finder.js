@@ -34,7 +34,7 @@ export class Finder {
   #found = make('div', { id: 'library-found' });
   #suggestions = make('ul', { class: 'library-suggestions' });
   /** @type {Found | null} */ #last = null;
-  /** @type {{ used: number, free: number } | null} */ #space = null;
+  /** @type {{ free: number } | null} */ #space = null;
   /** What is in the store, and whether as a whole. @type {Map<string, boolean>} */ #stored = new Map();
   /** The last look asked for. */ #turn = 0;
   /** @type {() => void} */ #repeat = () => {};

@@ -164,7 +164,7 @@ const addressOf = ({ origin }) => (origin.kind === 'link' ? origin.url : `${orig
 
 /** Gives the person the files. @param {StoredEntry} entry */
 async function save({ id, title }) {
-  const { files } = await store.files(id);
+  const files = await store.files(id);
   const [first] = files;
   if (first && files.length === 1) return download(first.name, first.blob);
   return download(`${fileName(title)}.zip`, await zip(files));

@@ -9,19 +9,9 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use inkling::files::COMPANIONS;
 use inkling::kernels::Format;
 use inkling::weights::{Planned, write_safetensors};
-
-/// What a converted checkpoint brings beside its weights, under these names.
-const COMPANIONS: [&str; 7] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-];
 
 /// A tensor of a foreign file: its name and place in the folder to be, and how its bytes are had.
 struct Foreign {
@@ -59,7 +49,7 @@ impl Folder {
         }
         let folder = Self::make()?;
         folder.write(&pytorch::tensors(&files)?)?;
-        for name in COMPANIONS.iter().filter(|name| model.join(name).is_file()) {
+        for name in COMPANIONS.iter().chain(&["config.json"]).filter(|name| model.join(name).is_file()) {
             fs::copy(model.join(name), folder.0.join(name)).with_context(|| format!("copying {name}"))?;
         }
         Ok(Some(folder))

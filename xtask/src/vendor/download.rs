@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use inkling::files::hex;
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
@@ -141,7 +142,7 @@ fn hash(file: &mut File) -> Result<String> {
     file.seek(SeekFrom::Start(0)).context("reading what was fetched")?;
     let mut hasher = Sha256::new();
     std::io::copy(file, &mut hasher).context("reading what was fetched")?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()))
 }
 
 #[cfg(test)]
@@ -189,7 +190,7 @@ mod tests {
     fn a_file_goes_on_at_the_byte_where_it_broke_off() {
         let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
         let (address, asked) = server(bytes.clone(), 30_000);
-        let sha256 = Some(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect());
+        let sha256 = Some(hex(&Sha256::digest(&bytes)));
         let place = place("cut");
         file(&address, &place, &Remote { name: "file".into(), size: 100_000, sha256 }).unwrap();
         assert_eq!(fs::read(&place).unwrap(), bytes);

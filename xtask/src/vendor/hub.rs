@@ -1,20 +1,9 @@
 //! What a repository of a hub holds, as `GET /api/models/{name}/revision/{revision}?blobs=true` says it.
 use anyhow::{Context, Result, bail, ensure};
+use inkling::files::COMPANIONS;
 use serde_json::Value;
 
 use super::download;
-
-/// Small files that a checkpoint may have beside its weights.
-const SMALL: [&str; 8] = [
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-];
 
 pub struct Hub(String);
 
@@ -82,7 +71,7 @@ impl Listing {
                 self.named(name).with_context(|| format!("expected {name} in the repository, found {}", names()))?;
             return Ok(vec![found.clone()]);
         }
-        let small = SMALL.iter().filter_map(|name| self.named(name));
+        let small = ["config.json"].iter().chain(&COMPANIONS).filter_map(|name| self.named(name));
         for kind in [("model", ".safetensors"), ("pytorch_model", ".bin")] {
             let weights = self.weights(kind);
             if !weights.is_empty() && self.named("config.json").is_some() {
