@@ -158,12 +158,13 @@ impl Engine {
         &self.defaults
     }
 
-    /// The ids of a prompt; an empty one begins with the model's first token, as transformers does.
+    /// The ids of a prompt, without what the tokenizer puts after a text; an empty one begins with the model's first
+    /// token, as transformers does.
     ///
     /// # Errors
     /// [`Error::EmptyPrompt`] when the model has no such token.
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>> {
-        let ids = self.tokenizer.encode(prompt, true)?;
+        let ids = self.tokenizer.encode_beginning(prompt)?;
         if ids.is_empty() { self.bos_token_id.map(|id| vec![id]).ok_or(Error::EmptyPrompt) } else { Ok(ids) }
     }
 
@@ -232,7 +233,9 @@ fn with_default_tokens(fields: &Fields) -> Result<Map<String, Value>> {
     let mut config = fields.values().clone();
     let architecture = model::architecture(fields.str(&["model_type"])?.unwrap_or_default())?;
     for (name, id) in [("bos_token_id", architecture.bos_token_id), ("eos_token_id", architecture.eos_token_id)] {
-        config.entry(name).or_insert(id.into());
+        if let Some(id) = id {
+            config.entry(name).or_insert(id.into());
+        }
     }
     Ok(config)
 }

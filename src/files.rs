@@ -196,7 +196,7 @@ impl Files {
 }
 
 /// What a model's folder may have beside its weights and its configuration.
-pub const COMPANIONS: [&str; 10] = [
+pub const COMPANIONS: [&str; 11] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -204,6 +204,7 @@ pub const COMPANIONS: [&str; 10] = [
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
+    "vocab.txt",
     "tokenizer.model",
     "chat_template.jinja",
     "chat_template.json",

@@ -19,7 +19,7 @@ use inkling::{Engine, Error, Result};
 use serde_json::{Value, json};
 
 /// Fixtures whose configuration GGUF can say once their activation is the usual one, and others.
-const SAYABLE: [&str; 8] = [
+const SAYABLE: [&str; 10] = [
     "gpt2-plain",
     "gpt2-f16-legacy",
     "gpt2-bf16-sharded",
@@ -28,16 +28,20 @@ const SAYABLE: [&str; 8] = [
     "llama-llama3-sharded",
     "llama-mha-tied",
     "llama-mqa-linear-legacy",
+    "qwen2-tied",
+    "qwen3-wide-heads",
 ];
 const UNSAYABLE: [&str; 5] =
     ["gpt2-inverse-layer", "gpt2-unscaled-no-prefix", "llama-dynamic", "llama-longrope-factor", "llama-yarn"];
-const GGUF: [&str; 6] = [
+const GGUF: [&str; 8] = [
     "gguf-gpt2-f16",
     "gguf-gpt2-untied-q8_0",
     "gguf-llama-llama3-bf16",
     "gguf-llama-q8_0",
     "gguf-llama-tied-linear-f16",
     "gguf-llama-yarn-q8_0",
+    "gguf-qwen2-q8_0",
+    "gguf-qwen3-q8_0",
 ];
 
 fn source(name: &str) -> Source {

@@ -66,6 +66,7 @@ fn hub_fixtures() -> Vec<(&'static str, Tokenizer, Value)> {
         one!("unigram"),
         one!("words"),
         ("two_files", two_files(), parse(fixture!("two_files/expected.json"))),
+        ("word_pieces", word_pieces(), parse(fixture!("word_pieces/expected.json"))),
     ]
 }
 
@@ -74,6 +75,14 @@ fn two_files() -> Tokenizer {
         ("vocab.json", fixture!("two_files/vocab.json")),
         ("merges.txt", fixture!("two_files/merges.txt")),
         ("tokenizer_config.json", fixture!("two_files/tokenizer_config.json")),
+    ]);
+    Tokenizer::from_files(&mut files).unwrap()
+}
+
+fn word_pieces() -> Tokenizer {
+    let mut files = files(&[
+        ("vocab.txt", fixture!("word_pieces/vocab.txt")),
+        ("tokenizer_config.json", fixture!("word_pieces/tokenizer_config.json")),
     ]);
     Tokenizer::from_files(&mut files).unwrap()
 }

@@ -278,6 +278,9 @@ fn any_model_can_be_trained_on_from() {
         "gguf-llama-q8_0",
         "gguf-llama-tied-linear-f16",
         "gguf-llama-yarn-q8_0",
+        "gguf-qwen2-q8_0",
+        "gpt2-chinese",
+        "qwen3-wide-heads",
     ] {
         let folder = common::fixtures().join("models").join(name);
         let gguf = folder.join("model.gguf");

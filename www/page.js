@@ -18,7 +18,7 @@ import { Writer } from './writer.js';
 import { kept, recallInTab, remember, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
 import { isolate, offlineState, prepareOffline, update } from './offline.js';
-import { noted } from './store/memo.js';
+import { noted, unfinished } from './store/memo.js';
 
 /** @import { Model } from './inkling.js' */
 /** @import { Entry } from './catalog.js' */
@@ -398,9 +398,9 @@ async function offerSaved() {
   }
 }
 
-/** Models that were fetched and kept. The store is only started where there are any. */
+/** Models that were fetched and kept. The store is only started where there are any; it goes on with what is unfinished. */
 async function offerStored() {
-  if (noted().length === 0) return;
+  if (noted().length === 0 && !unfinished()) return;
   const { storedEntries } = await import('./store/entries.js');
   await storedEntries((entries) => picker.offerStored(entries));
 }

@@ -93,10 +93,13 @@ export class Settings {
     return { ...Object.fromEntries(names.map((name) => [name, this.value(name)])), seed: this.#seed };
   }
 
-  /** Sets what another page has shared; what this model does not have is passed over. @param {Record<string, unknown>} shared */
+  /** Sets what another page has shared; what this model does not have, or a damaged link has spoiled, is passed over. @param {Record<string, unknown>} shared */
   take({ seed, ...values }) {
     this.#chosen = {};
-    for (const { name } of this.#parameters) if (Object.hasOwn(values, name)) this.#chosen[name] = values[name];
+    for (const parameter of this.#parameters) {
+      const { name } = parameter;
+      if (Object.hasOwn(values, name) && isValue(parameter, values[name])) this.#chosen[name] = values[name];
+    }
     this.#newSeed = false;
     this.#seed = keptSeed(seed);
     this.#keep();
@@ -316,6 +319,17 @@ function limits({ name, min, max }) {
 function within(parameter, value) {
   const { min, max } = limits(parameter);
   return typeof value === 'number' ? Math.min(Math.max(value, min ?? -Infinity), max ?? Infinity) : value;
+}
+
+/** Whether something can be the value of a parameter at all, whatever its bounds. @param {Parameter} parameter @param {unknown} value */
+function isValue({ kind, default: usual }, value) {
+  if (value === null) return usual === null || usual === undefined;
+  if (kind === 'bool') return typeof value === 'boolean';
+  if (kind === 'early_stopping') return typeof value === 'boolean' || value === 'never';
+  if (kind === 'int') return Number.isSafeInteger(value);
+  if (kind === 'float') return Number.isFinite(value);
+  if (!Array.isArray(value)) return false;
+  return value.every((one) => (kind === 'ids' ? Number.isSafeInteger(one) && one >= 0 : typeof one === 'string'));
 }
 
 /** What a control says: undefined means "at its default". @param {Parameter} parameter @param {Control} control */

@@ -17,6 +17,8 @@ const READ = 8 << 20;
 const WEIGHTS = 'model.safetensors';
 const GGUF = 'model.gguf';
 const WEIGHTS_INDEX = 'model.safetensors.index.json';
+/** What a tokenizer may be kept in, in words. */
+const TOKENIZER_FILES = 'tokenizer.json (or vocab.json and merges.txt, or vocab.txt)';
 const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
 
 /** A file that is absent or not what it should be, with a stable code. */
@@ -106,12 +108,8 @@ async function probe(folder, download) {
   const tokenizer = async () => {
     if (await download.optional(at('tokenizer.json'), 'tokenizer.json')) return;
     const parts = await Promise.all(['vocab.json', 'merges.txt'].map((name) => download.optional(at(name), name)));
-    if (parts.includes(false)) {
-      throw new SourceError(
-        'missing_file',
-        `${folder.href}: expected tokenizer.json, or vocab.json and merges.txt, found neither`,
-      );
-    }
+    if (!parts.includes(false) || (await download.optional(at('vocab.txt'), 'vocab.txt'))) return;
+    throw new SourceError('missing_file', `${folder.href}: expected ${TOKENIZER_FILES}, found none of them`);
   };
 
   const extras = () => Promise.all(OPTIONAL.map((name) => download.optional(at(name), name)));
@@ -328,7 +326,7 @@ async function sortOut(files) {
   const names = files.slice(0, 4).map(({ name }) => base(name)).join(', ') + (files.length > 4 ? ', …' : '');
   throw new SourceError(
     'missing_file',
-    `expected one .gguf file, or config.json with .safetensors and tokenizer.json (or vocab.json and merges.txt), found ${names}`,
+    `expected one .gguf file, or config.json with .safetensors and ${TOKENIZER_FILES}, found ${names}`,
   );
 }
 

@@ -1,5 +1,7 @@
 /** Writing with the model: continue, from the caret, try again, stop, and what became of it. */
 
+import { closeUp } from './han.js';
+
 /** @import { Model } from './inkling.js' */
 /** @import { GenerationConfig, Sequence, Stats } from './protocol.js' */
 /** @import { CowrittenText } from './document.js' */
@@ -118,6 +120,9 @@ export class Writer {
         text.begin(at, performance.now());
       }
     };
+    const tidy = model.info.tokenizer === 'WordPiece' ? closeUp : (/** @type {string} */ _, /** @type {string} */ words) => words;
+    /** Text so far, by sequence. @type {string[]} */
+    const written = [];
     for await (const event of model.generate(prompt, config)) {
       state.stats = event.stats;
       meters.stats(event.stats);
@@ -127,13 +132,17 @@ export class Writer {
       }
       begin();
       if (event.type === 'token') {
-        if (many > 1) alternatives.append(event.sequence, event.text);
-        else text.append(event.text);
+        const before = written[event.sequence] ?? prompt;
+        const words = tidy(before, event.text);
+        written[event.sequence] = before + words;
+        if (many > 1) alternatives.append(event.sequence, words);
+        else text.append(words);
       } else if (event.type === 'preview') {
-        if (many > 1) alternatives.preview(event.preview);
-        else text.revise(event.preview);
+        const words = tidy(prompt, event.preview);
+        if (many > 1) alternatives.preview(words);
+        else text.revise(words);
       } else {
-        sequences = event.sequences;
+        sequences = event.sequences.map((sequence) => ({ ...sequence, text: tidy(prompt, sequence.text) }));
         if (many > 1) alternatives.finish(sequences);
         else text.revise(sequences[0]?.text ?? '');
       }

@@ -196,7 +196,9 @@ impl Source {
             let mut ends = self.config.values().clone();
             let own = self.architecture;
             for (name, id) in [("bos_token_id", own.bos_token_id), ("eos_token_id", own.eos_token_id)] {
-                ends.entry(name).or_insert(id.into());
+                if let Some(id) = id {
+                    ends.entry(name).or_insert(id.into());
+                }
             }
             Fields::new(ends)
         };

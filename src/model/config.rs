@@ -138,6 +138,22 @@ impl Fields {
         }
         Ok(())
     }
+
+    /// Refuses layers in which a token does not see all before it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] naming the field.
+    pub fn only_full_attention(&self) -> Result<()> {
+        let kinds = self.values.get("layer_types").and_then(Value::as_array);
+        match kinds.into_iter().flatten().find(|kind| kind.as_str() != Some("full_attention")) {
+            None => Ok(()),
+            Some(kind) => Err(Error::Unsupported {
+                what: "config field layer_types".into(),
+                expected: "full_attention for every layer".into(),
+                found: kind.to_string(),
+            }),
+        }
+    }
 }
 
 /// GGUF metadata, below the architecture's name, that change the result and that nothing here honours, with their

@@ -24,8 +24,8 @@ pub const ARCHITECTURE: Architecture = Architecture {
         ("mlp.c_fc", "ffn_up"),
         ("mlp.c_proj", "ffn_down"),
     ],
-    bos_token_id: 50256,
-    eos_token_id: 50256,
+    bos_token_id: Some(50256),
+    eos_token_id: Some(50256),
     load,
     conversion: conversion::CONVERSION,
 };

@@ -1,8 +1,9 @@
 //! Llama-type decoders (Touvron et al. 2023) as `LlamaForCausalLM` computes them.
 
-mod conversion;
+pub(super) mod conversion;
 
 use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
+use super::conversion::Conversion;
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
 use crate::error::{Error, Result};
@@ -11,26 +12,66 @@ use crate::layers::{Activation, Embedding, Linear, Norm, Rotary, Scaling};
 use candle_core::Tensor;
 
 pub const ARCHITECTURE: Architecture = Architecture {
-    name: "llama",
-    gguf_names: &[
-        ("embed_tokens", "token_embd"),
-        ("norm", "output_norm"),
-        ("lm_head", "output"),
-        ("input_layernorm", "attn_norm"),
-        ("self_attn.q_proj", "attn_q"),
-        ("self_attn.k_proj", "attn_k"),
-        ("self_attn.v_proj", "attn_v"),
-        ("self_attn.o_proj", "attn_output"),
-        ("post_attention_layernorm", "ffn_norm"),
-        ("mlp.gate_proj", "ffn_gate"),
-        ("mlp.up_proj", "ffn_up"),
-        ("mlp.down_proj", "ffn_down"),
-    ],
-    bos_token_id: 1,
-    eos_token_id: 2,
-    load,
-    conversion: conversion::CONVERSION,
+    name: FAMILY.name,
+    gguf_names: GGUF_NAMES,
+    bos_token_id: Some(1),
+    eos_token_id: Some(2),
+    load: |fields, loader| load(&FAMILY, fields, loader),
+    conversion: Conversion {
+        input_major: &[],
+        rotated: &["self_attn.q_proj", "self_attn.k_proj"],
+        to_gguf: |fields| conversion::to_gguf(&FAMILY, fields),
+        to_json: |loader| conversion::to_json(&FAMILY, loader),
+    },
 };
+
+const FAMILY: Family = Family {
+    name: "llama",
+    class: "LlamaForCausalLM",
+    vocab_size: 32000,
+    intermediate_size: 11008,
+    max_position_embeddings: 2048,
+    head_dim: None,
+    qkv_bias: false,
+    qk_norm: false,
+    interleaved: true,
+};
+
+pub(super) const GGUF_NAMES: &[(&str, &str)] = &[
+    ("embed_tokens", "token_embd"),
+    ("norm", "output_norm"),
+    ("lm_head", "output"),
+    ("input_layernorm", "attn_norm"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("self_attn.o_proj", "attn_output"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+];
+
+/// In what the families of Llama-type decoders differ.
+pub(super) struct Family {
+    /// `model_type` in config.json and `general.architecture` in GGUF.
+    pub name: &'static str,
+    /// Its class in transformers.
+    pub class: &'static str,
+    /// What a config.json means that does not say; without a `head_dim`, `hidden_size` over the heads.
+    pub vocab_size: usize,
+    pub intermediate_size: usize,
+    pub max_position_embeddings: usize,
+    pub head_dim: Option<usize>,
+    /// Queries, keys and values always have a bias, and nothing else has one. Else config.json says it.
+    pub qkv_bias: bool,
+    /// Queries and keys are normed head by head before they are rotated.
+    pub qk_norm: bool,
+    /// GGUF files have the two halves of each rotated head interleaved.
+    pub interleaved: bool,
+}
 
 /// Positions are counted in 32 bits.
 const LONGEST_CONTEXT: usize = i32::MAX as usize;
@@ -47,6 +88,7 @@ struct Config {
     head_dim: usize,
     hidden_act: Activation,
     rms_norm_eps: f32,
+    qkv_bias: Bias,
     attention_bias: Bias,
     attention_dropout: f32,
     mlp_bias: Bias,
@@ -56,25 +98,32 @@ struct Config {
 }
 
 impl Config {
-    fn from_json(fields: &Fields) -> Result<Self> {
+    fn from_json(family: &Family, fields: &Fields) -> Result<Self> {
         fields.refuse_unhonoured()?;
+        fields.only_full_attention()?;
         let hidden_size = fields.count(&["hidden_size"], Some(4096))?;
         let heads = fields.count(&["num_attention_heads"], Some(32))?;
-        let max_position_embeddings = fields.count(&["max_position_embeddings"], Some(2048))?;
-        let bias = |name| -> Result<Bias> { Ok(if fields.bool(&[name], false)? { Bias::Yes } else { Bias::No }) };
+        let max_position_embeddings =
+            fields.count(&["max_position_embeddings"], Some(family.max_position_embeddings))?;
+        let bias = |name| -> Result<Bias> {
+            let yes = !family.qkv_bias && fields.bool(&[name], false)?;
+            Ok(if yes { Bias::Yes } else { Bias::No })
+        };
         let (rope_theta, scaling) = rope(fields, max_position_embeddings)?;
+        let attention_bias = bias("attention_bias")?;
         Ok(Self {
-            vocab_size: fields.count(&["vocab_size"], Some(32000))?,
+            vocab_size: fields.count(&["vocab_size"], Some(family.vocab_size))?,
             max_position_embeddings,
             hidden_size,
-            intermediate_size: fields.count(&["intermediate_size"], Some(11008))?,
+            intermediate_size: fields.count(&["intermediate_size"], Some(family.intermediate_size))?,
             num_hidden_layers: fields.count(&["num_hidden_layers"], Some(32))?,
             num_attention_heads: heads,
             num_key_value_heads: fields.count(&["num_key_value_heads"], Some(heads))?,
-            head_dim: fields.count(&["head_dim"], Some(hidden_size / heads))?,
+            head_dim: fields.count(&["head_dim"], Some(family.head_dim.unwrap_or(hidden_size / heads)))?,
             hidden_act: Activation::parse("hidden_act", fields.str(&["hidden_act"])?.unwrap_or("silu"))?,
             rms_norm_eps: fields.positive(&["rms_norm_eps"])?.unwrap_or(1e-6),
-            attention_bias: bias("attention_bias")?,
+            qkv_bias: if family.qkv_bias { Bias::Yes } else { attention_bias },
+            attention_bias,
             attention_dropout: fields.probability("attention_dropout", 0.0)?,
             mlp_bias: bias("mlp_bias")?,
             tie_word_embeddings: fields.bool(&["tie_word_embeddings"], false)?,
@@ -83,38 +132,42 @@ impl Config {
         })
     }
 
-    fn from_gguf(loader: &mut Loader) -> Result<Self> {
+    fn from_gguf(family: &Family, loader: &mut Loader) -> Result<Self> {
         let divisors = loader.optional_vector("rope_freqs.weight")?;
         let meta = loader.metadata();
-        refuse_unhonoured(meta, ARCHITECTURE.name)?;
+        refuse_unhonoured(meta, family.name)?;
+        let key = |name: &str| format!("{}.{name}", family.name);
         let refuse = |key: &str, found: String, expected: &str| Error::Unsupported {
             what: format!("GGUF metadata {key}"),
             expected: expected.into(),
             found,
         };
-        let hidden_size = count(meta, "llama.embedding_length")?;
-        let heads = count(meta, "llama.attention.head_count")?;
-        let optional = |key: &str, default: usize| if meta.contains(key) { count(meta, key) } else { Ok(default) };
-        let key_value_heads = optional("llama.attention.head_count_kv", heads)?;
-        let head_dim = optional("llama.attention.key_length", hidden_size / heads)?;
-        for key in ["llama.attention.value_length", "llama.rope.dimension_count"] {
-            if let Some(n) = meta.get_u64(key)?
+        let hidden_size = count(meta, &key("embedding_length"))?;
+        let heads = count(meta, &key("attention.head_count"))?;
+        let optional = |name: &str, default: usize| {
+            let key = key(name);
+            if meta.contains(&key) { count(meta, &key) } else { Ok(default) }
+        };
+        let key_value_heads = optional("attention.head_count_kv", heads)?;
+        let head_dim = optional("attention.key_length", hidden_size / heads)?;
+        for key in [key("attention.value_length"), key("rope.dimension_count")] {
+            if let Some(n) = meta.get_u64(&key)?
                 && n != head_dim as u64
             {
-                return Err(refuse(key, n.to_string(), &format!("the head width {head_dim}")));
+                return Err(refuse(&key, n.to_string(), &format!("the head width {head_dim}")));
             }
         }
-        let context = count(meta, "llama.context_length")?;
-        let factor = positive(meta, "llama.rope.scaling.factor", 1.0)?;
+        let context = count(meta, &key("context_length"))?;
+        let factor = positive(meta, &key("rope.scaling.factor"), 1.0)?;
         // llama.cpp takes a factor without a kind for linear scaling.
-        let kind = match meta.get_str("llama.rope.scaling.type")? {
+        let kind = match meta.get_str(&key("rope.scaling.type"))? {
             Some(kind) => kind,
             None if factor != 1.0 => "linear",
             None => "none",
         };
         let scaling = match (divisors, kind) {
             (Some(_), kind) if kind != "none" && factor != 1.0 => {
-                return Err(refuse("llama.rope.scaling.type", kind.into(), "none beside rope_freqs.weight"));
+                return Err(refuse(&key("rope.scaling.type"), kind.into(), "none beside rope_freqs.weight"));
             }
             (Some(divisors), _) if divisors.len() == head_dim / 2 => Scaling::Divisors(divisors),
             (Some(divisors), _) => {
@@ -128,32 +181,33 @@ impl Config {
             (None, "linear") => Scaling::Linear { factor },
             (None, "yarn") => Scaling::Yarn {
                 factor,
-                original: optional("llama.rope.scaling.original_context_length", context)?,
+                original: optional("rope.scaling.original_context_length", context)?,
                 beta_fast: 32.0,
                 beta_slow: 1.0,
                 truncate: true,
                 attention_factor: yarn_mscale(factor, 1.0),
             },
             (None, other) => {
-                return Err(refuse("llama.rope.scaling.type", other.into(), "none, linear or yarn"));
+                return Err(refuse(&key("rope.scaling.type"), other.into(), "none, linear or yarn"));
             }
         };
         Ok(Self {
-            vocab_size: vocab_size(meta, "llama")?,
+            vocab_size: vocab_size(meta, family.name)?,
             max_position_embeddings: context,
             hidden_size,
-            intermediate_size: count(meta, "llama.feed_forward_length")?,
-            num_hidden_layers: count(meta, "llama.block_count")?,
+            intermediate_size: count(meta, &key("feed_forward_length"))?,
+            num_hidden_layers: count(meta, &key("block_count"))?,
             num_attention_heads: heads,
             num_key_value_heads: key_value_heads,
             head_dim,
             hidden_act: Activation::Silu,
-            rms_norm_eps: positive(meta, "llama.attention.layer_norm_rms_epsilon", 1e-5)?,
+            rms_norm_eps: positive(meta, &key("attention.layer_norm_rms_epsilon"), 1e-5)?,
+            qkv_bias: Bias::IfPresent,
             attention_bias: Bias::IfPresent,
             attention_dropout: 0.0,
             mlp_bias: Bias::IfPresent,
             tie_word_embeddings: !loader.contains("lm_head", "weight"),
-            rope_theta: positive(meta, "llama.rope.freq_base", 10000.0)?,
+            rope_theta: positive(meta, &key("rope.freq_base"), 10000.0)?,
             scaling,
         })
     }
@@ -286,6 +340,8 @@ struct Block {
     input_layernorm: Norm,
     q_proj: Linear,
     k_proj: Linear,
+    /// Of each head of the queries, and of the keys, in families that have them.
+    qk_norms: Option<[Norm; 2]>,
     v_proj: Linear,
     o_proj: Linear,
     post_attention_layernorm: Norm,
@@ -307,10 +363,10 @@ struct Llama {
     lm_head: Linear,
 }
 
-fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>> {
+pub(super) fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>> {
     let config = match fields {
-        Some(fields) => Config::from_json(fields)?,
-        None => Config::from_gguf(loader)?,
+        Some(fields) => Config::from_json(family, fields)?,
+        None => Config::from_gguf(family, loader)?,
     };
     config.check()?;
     let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.rms_norm_eps);
@@ -328,19 +384,26 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
     let mut blocks = Vec::new();
     for i in 0..config.num_hidden_layers {
         let name = |part: &str| format!("layers.{i}.{part}");
-        let (attention, mlp) = (config.attention_bias, config.mlp_bias);
+        let (qkv, attention, mlp) = (config.qkv_bias, config.attention_bias, config.mlp_bias);
         let mut linear = |part: &str, inputs: usize, outputs: usize, bias: Bias| {
             loader.linear(&name(part), Layout::OutputMajor, inputs, outputs, bias)
         };
-        let v_proj = linear("self_attn.v_proj", width, kv_width, attention)?;
+        let v_proj = linear("self_attn.v_proj", width, kv_width, qkv)?;
         let o_proj = linear("self_attn.o_proj", q_width, width, attention)?;
         let gate_proj = linear("mlp.gate_proj", width, inner, mlp)?;
         let up_proj = linear("mlp.up_proj", width, inner, mlp)?;
         let down_proj = linear("mlp.down_proj", inner, width, mlp)?;
         blocks.push(Block {
             input_layernorm: loader.rms_norm(&name("input_layernorm"), width, eps)?,
-            q_proj: rotated(loader, &name("self_attn.q_proj"), width, q_width, dim, attention)?,
-            k_proj: rotated(loader, &name("self_attn.k_proj"), width, kv_width, dim, attention)?,
+            q_proj: rotated(family, loader, &name("self_attn.q_proj"), [width, q_width, dim], qkv)?,
+            k_proj: rotated(family, loader, &name("self_attn.k_proj"), [width, kv_width, dim], qkv)?,
+            qk_norms: match family.qk_norm {
+                true => Some([
+                    loader.rms_norm(&name("self_attn.q_norm"), dim, eps)?,
+                    loader.rms_norm(&name("self_attn.k_norm"), dim, eps)?,
+                ]),
+                false => None,
+            },
             v_proj,
             o_proj,
             post_attention_layernorm: loader.rms_norm(&name("post_attention_layernorm"), width, eps)?,
@@ -359,7 +422,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         _ => config.max_position_embeddings,
     };
     let spec = Spec {
-        architecture: ARCHITECTURE.name,
+        architecture: family.name,
         layers: config.num_hidden_layers,
         heads: heads.query,
         key_value_heads: heads.key_value,
@@ -379,8 +442,14 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
 
 /// A projection whose outputs are rotated. llama.cpp's converter interleaves the two halves of each head in GGUF; here
 /// the rows go back to Hugging Face's order.
-fn rotated(loader: &mut Loader, name: &str, inputs: usize, outputs: usize, dim: usize, bias: Bias) -> Result<Linear> {
-    if !loader.is_gguf() {
+fn rotated(
+    family: &Family,
+    loader: &mut Loader,
+    name: &str,
+    [inputs, outputs, dim]: [usize; 3],
+    bias: Bias,
+) -> Result<Linear> {
+    if !(loader.is_gguf() && family.interleaved) {
         return loader.linear(name, Layout::OutputMajor, inputs, outputs, bias);
     }
     let half = dim / 2;
@@ -398,8 +467,8 @@ impl Decoder for Llama {
         let mut x = self.embed_tokens.forward(&pass.ids())?;
         for (i, block) in self.blocks.iter().enumerate() {
             let normed = block.input_layernorm.forward(&x)?;
-            let q = self.rotary.forward(&block.q_proj.forward(&normed)?, &angles)?;
-            let k = self.rotary.forward(&block.k_proj.forward(&normed)?, &angles)?;
+            let [q, k] = block.queries_and_keys(&normed, self.heads.dim)?;
+            let (q, k) = (self.rotary.forward(&q, &angles)?, self.rotary.forward(&k, &angles)?);
             let v = block.v_proj.forward(&normed)?;
             let y = pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?;
             x = (&x + block.o_proj.forward(&y)?)?;
@@ -418,6 +487,16 @@ impl Decoder for Llama {
 }
 
 impl Block {
+    /// Before they are rotated.
+    fn queries_and_keys(&self, x: &Tensor, dim: usize) -> Result<[Tensor; 2]> {
+        let (q, k) = (self.q_proj.forward(x)?, self.k_proj.forward(x)?);
+        let Some([q_norm, k_norm]) = &self.qk_norms else { return Ok([q, k]) };
+        let by_head = |norm: &Norm, x: Tensor| -> Result<Tensor> {
+            Ok(norm.forward(&x.reshape(((), dim))?)?.reshape(x.shape())?)
+        };
+        Ok([by_head(q_norm, q)?, by_head(k_norm, k)?])
+    }
+
     fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         let gated = activation.gated(&self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
         self.down_proj.forward(&gated)

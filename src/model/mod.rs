@@ -5,6 +5,7 @@ pub mod conversion;
 pub mod gpt2;
 pub mod llama;
 mod loader;
+pub mod qwen;
 pub mod variables;
 
 pub use config::Fields;
@@ -77,15 +78,15 @@ pub struct Architecture {
     /// Names of GGUF tensors for those of Hugging Face, without the layer prefix and the ending.
     pub gguf_names: &'static [(&'static str, &'static str)],
     /// What a config.json means that does not say.
-    pub bos_token_id: u32,
-    pub eos_token_id: u32,
+    pub bos_token_id: Option<u32>,
+    pub eos_token_id: Option<u32>,
     pub load: Load,
     /// How its configuration and tensors go from one kind of file to the other.
     pub conversion: conversion::Conversion,
 }
 
 /// Every architecture the engine knows.
-pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE, qwen::QWEN2, qwen::QWEN3];
 
 /// Where GGUF metadata name it.
 const GGUF_ARCHITECTURE: &str = "general.architecture";

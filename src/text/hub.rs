@@ -1,5 +1,8 @@
-//! Tokenizers as the Hugging Face hub has them: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`, with the
-//! special tokens that `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` name.
+//! Tokenizers as the Hugging Face hub has them: `tokenizer.json`, GPT-2's `vocab.json` and `merges.txt`, or BERT's
+//! `vocab.txt`, with the special tokens that `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`
+//! name.
+
+mod bert;
 
 use super::normalize::Normalizer;
 use super::pipeline::Pipeline;
@@ -28,26 +31,35 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         let tokenizer = json(files, "tokenizer.json")?;
         return from_tokenizer_json(&tokenizer, config, map);
     }
-    if !files.contains("vocab.json") || !files.contains("merges.txt") {
+    if !has_byte_pairs(files) && files.contains("vocab.txt") {
+        let document = bert::document(files, &config, &map)?;
+        return from_tokenizer_json(&document, config, map);
+    }
+    if !has_byte_pairs(files) {
         return Err(Error::MissingFile {
-            expected: "tokenizer.json, or vocab.json and merges.txt".to_string(),
+            expected: "tokenizer.json, vocab.json and merges.txt, or vocab.txt".to_string(),
             found: "none of them, or only one of the two".to_string(),
         });
     }
     let added = optional_json(files, "added_tokens.json")?;
     let vocab = json(files, "vocab.json")?;
-    let merges = files.read_all("merges.txt", LIMIT)?;
-    let merges = String::from_utf8(merges).map_err(|e| Error::BadFile {
-        file: "merges.txt".to_string(),
-        expected: "UTF-8 text".to_string(),
-        found: e.to_string(),
-    })?;
+    let merges = text(files, "merges.txt")?;
     from_vocab_and_merges(&vocab, &merges, SpecialTokens::read(config, map, &[], added)?)
 }
 
-/// The whole tokenizer as a `tokenizer.json`, also where the files are GPT-2's two.
+/// Whether GPT-2's two files are there.
+fn has_byte_pairs(files: &Files) -> bool {
+    files.contains("vocab.json") && files.contains("merges.txt")
+}
+
+/// The whole tokenizer as a `tokenizer.json`, also where the files are GPT-2's two or BERT's one.
 pub(super) fn document(files: &mut Files) -> Result<Value> {
-    if files.contains("tokenizer.json") || !files.contains("vocab.json") || !files.contains("merges.txt") {
+    if !files.contains("tokenizer.json") && !has_byte_pairs(files) && files.contains("vocab.txt") {
+        let config = optional_json(files, "tokenizer_config.json")?;
+        let map = optional_json(files, "special_tokens_map.json")?;
+        return bert::document(files, &config, &map);
+    }
+    if files.contains("tokenizer.json") || !has_byte_pairs(files) {
         return json(files, "tokenizer.json");
     }
     let tokenizer = load(files)?;
@@ -86,7 +98,7 @@ pub(super) fn tokenizer_json(files: &mut Files) -> Result<String> {
     let original = load(files)?;
     let document = document(files)?;
     let back = from_tokenizer_json(&document, Value::Null, Value::Null)?;
-    super::compare::same(&original, &back, "vocab.json", "tokenizer.json")?;
+    super::compare::same(&original, &back, "the files there are", "tokenizer.json")?;
     Ok(document.to_string())
 }
 
@@ -100,6 +112,15 @@ fn json(files: &mut Files, name: &str) -> Result<Value> {
             Some(_) => format!("a fault: {e}"),
             None => "nothing".to_string(),
         },
+    })
+}
+
+/// A file of text.
+fn text(files: &mut Files, name: &str) -> Result<String> {
+    String::from_utf8(files.read_all(name, LIMIT)?).map_err(|e| Error::BadFile {
+        file: name.to_string(),
+        expected: "UTF-8 text".to_string(),
+        found: e.to_string(),
     })
 }
 
@@ -313,6 +334,11 @@ fn add_stages(decoder: &Value, stages: &mut Vec<Stage>, joined: &mut bool) -> Re
             *joined = true;
         }
         ("ByteFallback", false) => stages.push(Stage::byte_fallback()),
+        ("WordPiece", false) => stages.push(Stage::WordPiece {
+            prefix: text("prefix"),
+            cleanup: decoder.get("cleanup").and_then(Value::as_bool).unwrap_or(true),
+            first: true,
+        }),
         ("Metaspace", false) => {
             let never =
                 text("prepend_scheme") == "never" || decoder.get("add_prefix_space") == Some(&Value::Bool(false));
@@ -341,7 +367,7 @@ fn add_stages(decoder: &Value, stages: &mut Vec<Stage>, joined: &mut bool) -> Re
         (kind, _) => {
             return Err(unsupported(
                 "the tokenizer's decoder",
-                "ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace or a Sequence of them",
+                "ByteLevel, Metaspace, ByteFallback, WordPiece, Fuse, Strip, Replace or a Sequence of them",
                 kind,
             ));
         }

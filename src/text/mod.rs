@@ -1,5 +1,5 @@
-//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, and from GGUF
-//! metadata, all behind one [`Tokenizer`].
+//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`,
+//! and from GGUF metadata, all behind one [`Tokenizer`].
 
 mod bytes;
 mod compare;
@@ -67,7 +67,8 @@ enum Slot {
 }
 
 impl Tokenizer {
-    /// From `tokenizer.json`, else from `vocab.json` and `merges.txt`, with `tokenizer_config.json` and its kin.
+    /// From `tokenizer.json`, else from `vocab.json` and `merges.txt` or `vocab.txt`, with `tokenizer_config.json` and its
+    /// kin.
     pub fn from_files(files: &mut Files) -> Result<Self> {
         hub::load(files)
     }
@@ -105,6 +106,18 @@ impl Tokenizer {
             }
             all
         }))
+    }
+
+    /// The ids of a text that is to be continued: as [`encode`](Self::encode) with special tokens, but without those that
+    /// are put after a text, which would say that it has ended.
+    pub fn encode_beginning(&self, text: &str) -> Result<Vec<u32>> {
+        let before = self.inner.template.iter().map_while(|slot| match slot {
+            Slot::Token(id) => Some(*id),
+            Slot::Text => None,
+        });
+        let mut ids: Vec<u32> = before.collect();
+        ids.extend(self.encode(text, false)?);
+        Ok(ids)
     }
 
     /// The ids of `text` with nothing in it taken for a special token, and none added.
@@ -156,6 +169,15 @@ impl Tokenizer {
     /// As [`stream`](Self::stream), for ids that continue `prompt`.
     pub fn stream_after(&self, prompt: &[u32]) -> StreamDecoder {
         StreamDecoder::new(self.clone(), prompt, true)
+    }
+
+    /// The kind of its vocabulary, by the names of tokenizer.json: BPE, Unigram, WordPiece or WordLevel.
+    pub fn kind(&self) -> &'static str {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.kind(),
+            // The sentencepiece vocabularies of GGUF files merge pairs by score.
+            Model::Sentencepiece(_) => "BPE",
+        }
     }
 
     /// How many tokens there are.

@@ -126,6 +126,15 @@ impl Pipeline {
         self.added.simple_id_to_token(id).or_else(|| self.model.id_to_token(id))
     }
 
+    pub(super) fn kind(&self) -> &'static str {
+        match self.model {
+            ModelWrapper::BPE(_) => "BPE",
+            ModelWrapper::Unigram(_) => "Unigram",
+            ModelWrapper::WordPiece(_) => "WordPiece",
+            ModelWrapper::WordLevel(_) => "WordLevel",
+        }
+    }
+
     pub(super) fn unknown(&self) -> Option<u32> {
         self.unknown
     }

@@ -12,6 +12,9 @@ pub(super) enum Stage {
     Replace { from: String, to: String },
     /// Turns the marker of a word's beginning into a space, but not in the first token where `trim_first`.
     Metaspace { marker: char, trim_first: bool },
+    /// Puts a space before every token but the first and those that go on with a word, which `prefix` marks; `cleanup`
+    /// takes the spaces before English punctuation and contractions out again.
+    WordPiece { prefix: String, cleanup: bool, first: bool },
     /// Joins a run of byte tokens, if the whole run is UTF-8; otherwise every byte of it is a replacement character.
     /// A run is therefore held until it ends or can no longer be UTF-8.
     ByteFallback { run: Vec<u8>, checked: usize, broken: bool },
@@ -44,6 +47,14 @@ impl Stage {
                 let space = if *trim_first { "" } else { " " };
                 *trim_first = false;
                 out.push(token.replace(*marker, space));
+            }
+            Self::WordPiece { prefix, cleanup, first } => {
+                let token = match (std::mem::take(first), token.strip_prefix(prefix.as_str())) {
+                    (true, _) => token,
+                    (false, Some(rest)) => rest.to_string(),
+                    (false, None) => format!(" {token}"),
+                };
+                out.push(if *cleanup { cleaned(token) } else { token });
             }
             Self::ByteFallback { run, checked, broken } => match byte_of_token(&token) {
                 Some(_) if *broken => out.push(char::REPLACEMENT_CHARACTER.to_string()),
@@ -139,6 +150,9 @@ pub(super) fn bytes_of(stages: &[Stage], token: &str) -> Vec<u8> {
         match stage {
             Stage::Replace { from, to } => token = token.replace(from.as_str(), to),
             Stage::Metaspace { marker, .. } => token = token.replace(*marker, " "),
+            Stage::WordPiece { prefix, .. } => {
+                token = token.strip_prefix(prefix.as_str()).map(str::to_string).unwrap_or(token);
+            }
             Stage::ByteFallback { .. } => {
                 if let Some(byte) = byte_of_token(&token) {
                     return vec![byte];
@@ -155,6 +169,24 @@ pub(super) fn bytes_of(stages: &[Stage], token: &str) -> Vec<u8> {
         }
     }
     token.into_bytes()
+}
+
+/// What the `cleanup` of the `tokenizers` crate does to a token, in its order.
+fn cleaned(token: String) -> String {
+    const PAIRS: [(&str, &str); 11] = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" do not", " don't"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    PAIRS.into_iter().fold(token, |token, (from, to)| token.replace(from, to))
 }
 
 fn replacements(count: usize) -> String {

@@ -92,8 +92,8 @@ pub(super) fn from_json(model: &Value) -> Result<Core> {
     match kind {
         Some("BPE") => bpe_from_json(model),
         None if model.get("merges").is_some() => bpe_from_json(model),
-        Some("Unigram" | "WordLevel") => {
-            if kind == Some("WordLevel") {
+        Some("Unigram" | "WordLevel" | "WordPiece") => {
+            if kind != Some("Unigram") {
                 vocab_from_json(model.get("vocab"))?;
             }
             let model: ModelWrapper =
@@ -101,7 +101,7 @@ pub(super) fn from_json(model: &Value) -> Result<Core> {
             let largest_id = model.get_vocab().into_values().max();
             Ok(Core { model, largest_id })
         }
-        other => Err(unsupported("the tokenizer's model", "BPE, Unigram or WordLevel", other.unwrap_or("no type"))),
+        other => Err(unsupported("the tokenizer's model", "BPE, Unigram, WordLevel or WordPiece", other.unwrap_or("no type"))),
     }
 }
 

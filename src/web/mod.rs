@@ -83,6 +83,7 @@ impl Engine {
             "headDim": spec.head_dim,
             "hiddenSize": spec.hidden_size,
             "quantization": spec.quantization,
+            "tokenizer": self.inner.tokenizer().kind(),
             "decodedFormats": spec.decoded_formats,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),

@@ -72,7 +72,7 @@ fn impossible_tokenizers() {
         ("/model/merges/0", json!("abc")),
         ("/model/merges/0", json!(7)),
         ("/model/continuing_subword_prefix", json!("an exceedingly long prefix")),
-        ("/model/type", json!("WordPiece")),
+        ("/model/type", json!("Nonsense")),
         ("/model/dropout", json!(0.1)),
         ("/added_tokens", json!({"a": 1})),
         ("/added_tokens/0", json!({"id": 1})),

@@ -210,7 +210,7 @@ export default {
   'error.browser.title': 'This browser cannot run the engine',
   'error.browser.help': 'It has no WebAssembly SIMD or no module workers. Please use a current Chrome, Edge, Firefox or Safari.',
   'error.bad_tokenizer.title': 'The tokenizer of this model cannot be used',
-  'error.bad_tokenizer.help': 'Check that tokenizer.json, or vocab.json and merges.txt, belong to this model.',
+  'error.bad_tokenizer.help': 'Check that tokenizer.json, or vocab.json and merges.txt, or vocab.txt, belong to this model.',
   'error.bad_parameter.title': 'A setting is out of its range',
   'error.bad_parameter.help': 'Change it in the settings, or reset them.',
   'error.few_beams.title': 'More continuations than beams',

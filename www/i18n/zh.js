@@ -212,7 +212,7 @@ export default {
   'error.browser.title': '此浏览器无法运行引擎',
   'error.browser.help': '它缺少 WebAssembly SIMD 或模块 worker。请使用新版 Chrome、Edge、Firefox 或 Safari。',
   'error.bad_tokenizer.title': '无法使用这个模型的分词器',
-  'error.bad_tokenizer.help': '请确认 tokenizer.json，或 vocab.json 和 merges.txt，确实属于这个模型。',
+  'error.bad_tokenizer.help': '请确认 tokenizer.json，或 vocab.json 和 merges.txt，或 vocab.txt，确实属于这个模型。',
   'error.bad_parameter.title': '有一项设置超出范围',
   'error.bad_parameter.help': '请在设置中修改，或恢复默认。',
   'error.few_beams.title': '续写数量多于束数',

@@ -1,6 +1,6 @@
 /**
  * A note of what the store holds, kept apart from it: from the two the page knows that the browser has cleared models
- * away, and without starting the store's worker whether there are any.
+ * away, and without starting the store's worker whether there are any, or any on their way.
  */
 
 import { recall, remember } from '../store.js';
@@ -10,6 +10,7 @@ import { recall, remember } from '../store.js';
 /** @typedef {{ id: string, title: string }} Noted */
 
 const NAME = 'stored';
+const UNFINISHED = 'unfinished';
 
 /** What this page has removed: the store may still say for a moment that it is there. @type {Set<string>} */
 const leaving = new Set();
@@ -38,7 +39,12 @@ export function note(state) {
   if (state.problem || state.tier === 'memory') return;
   const here = state.models.filter(({ id, phase }) => phase === 'complete' && !leaving.has(id)).map(({ id, title }) => ({ id, title }));
   write([...here, ...missing(state)]);
+  const unfinished = String(state.models.some(({ phase, wanted }) => phase !== 'complete' && wanted));
+  if (unfinished !== recall(UNFINISHED)) remember(UNFINISHED, unfinished);
 }
+
+/** Whether somebody waits for a model that was on its way when the last visit ended. */
+export const unfinished = () => recall(UNFINISHED) === 'true';
 
 /** Somebody has removed a model, or has seen that it is gone. @param {string} id */
 export function forget(id) {

@@ -23,6 +23,7 @@
  * @property {number} loadedBytes  of these, here
  * @property {number} verifiedBytes  of these, looked through by the check under way
  * @property {'downloading' | 'verifying' | 'elsewhere' | 'paused' | 'failed' | 'complete'} phase  `elsewhere`: another page fetches it
+ * @property {boolean} wanted  another visit goes on with it by itself
  * @property {number | null} speed  bytes per second
  * @property {Waiting | null} waiting
  * @property {{ code: string, message: string } | null} failure

@@ -37,6 +37,7 @@ import { Database } from '../database.js';
  * @property {number} savedAt  when it was asked for; milliseconds
  * @property {number} usedAt  when it was opened last
  * @property {number} checkedAt  when every byte was last looked through
+ * @property {boolean} wanted  somebody waits for it: the next visit goes on by itself, unless it was paused
  * @property {{ code: string, message: string } | null} failure  why the last try ended before its end
  * @property {{ owner: string, until: number } | null} lease  the page that is fetching it
  */

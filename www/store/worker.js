@@ -84,6 +84,7 @@ async function answer(message) {
     case 'watch':
       watching.add(message.request);
       await tell();
+      void goOn();
       return undefined;
     case 'list':
       return state();
@@ -94,8 +95,7 @@ async function answer(message) {
     case 'resume':
       return resume(message.id);
     case 'pause':
-      activities.get(message.id)?.stopping.abort();
-      return null;
+      return pause(message.id);
     case 'remove':
       return remove(message.id);
     case 'files':
@@ -118,7 +118,7 @@ async function add(choice) {
     const files = choice.files.map((file) => ({ ...file, etag: null, ranges: null, segments: [], verified: false }));
     await writeRecord({
       ...{ id, title, origin, license, files, bytes, tier: tier.name },
-      ...{ state: 'partial', savedAt: Date.now(), usedAt: 0, checkedAt: 0, lease: null, failure: null },
+      ...{ state: 'partial', savedAt: Date.now(), usedAt: 0, checkedAt: 0, lease: null, wanted: true, failure: null },
     });
   }
   await resume(id);
@@ -138,12 +138,37 @@ async function resume(id) {
   if (!(await claim(id, owner, LEASE, held !== null && !held.has(lockName(id))))) {
     throw new StoreError('busy', `${record.title}: expected no other page to fetch it, found one that does`);
   }
-  record.failure = null;
+  Object.assign(record, { wanted: true, failure: null });
   void fetchAll(record);
   others?.postMessage(id);
   // Whoever asked knows that it has begun before they are answered.
   await tell();
   return null;
+}
+
+/** @param {string} id */
+function pause(id) {
+  const activity = activities.get(id);
+  if (!activity) return null;
+  activity.model.wanted = false;
+  activity.stopping.abort();
+  return null;
+}
+
+/** Failures that may be over by another visit. */
+const PASSING = new Set(['io', 'rate_limited']);
+
+/** Goes on with what an earlier visit did not finish, as when its tab was closed or the line broke. */
+async function goOn() {
+  for (const { id, state, wanted, failure } of await allRecords()) {
+    if (state !== 'partial' || !wanted || (failure && !PASSING.has(failure.code))) continue;
+    try {
+      await resume(id);
+    } catch (error) {
+      // Another page has it, or had it a moment ago: should it be gone by then, this one goes on. Anything else is shown.
+      if (failureOf(error).code === 'busy') setTimeout(() => void goOn(), LEASE);
+    }
+  }
 }
 
 /** @param {string} id */
@@ -337,7 +362,7 @@ async function state() {
 
 /** @param {StoredModel} record @param {Set<string> | null} held  locks @param {Activity} [activity] @returns {StoredEntry} */
 function entryOf(record, held, activity) {
-  const { id, title, origin, license, bytes, state, savedAt, usedAt, checkedAt, lease } = record;
+  const { id, title, origin, license, bytes, state, savedAt, usedAt, checkedAt, lease, wanted } = record;
   const failure = activity ? null : record.failure;
   const leased = !activity && lease !== null && lease.owner !== owner && lease.until > Date.now();
   const elsewhere = leased && (held === null || held.has(lockName(id)));
@@ -346,6 +371,7 @@ function entryOf(record, held, activity) {
   const loadedBytes = hereOf(activity?.model ?? record);
   return {
     ...{ id, title, origin, license, bytes, savedAt, usedAt, checkedAt, phase, speed, loadedBytes, failure },
+    wanted: activity?.model.wanted ?? wanted,
     verifiedBytes: activity?.verifiedBytes ?? 0,
     waiting: activity?.waiting ?? null,
     files: record.files.map(({ name, size, sha256, verified }) => ({ name, size, sha256: verified ? sha256 : null })),

@@ -1,17 +1,14 @@
 //! A Llama configuration as GGUF metadata, and back.
 
-use super::{Activation, Config, Rotary, Scaling, yarn_mscale};
+use super::{Activation, Config, Family, Rotary, Scaling, yarn_mscale};
 use crate::error::{Error, Result};
-use crate::model::conversion::{Conversion, GgufForm, number, only, u32_pair};
+use crate::model::conversion::{GgufForm, number, only, u32_pair};
 use crate::model::{Fields, Loader};
 use crate::weights::Value as Pair;
 use serde_json::{Map, Value, json};
 
-pub const CONVERSION: Conversion =
-    Conversion { input_major: &[], rotated: &["self_attn.q_proj", "self_attn.k_proj"], to_gguf, to_json };
-
-fn to_gguf(fields: &Fields) -> Result<GgufForm> {
-    let config = Config::from_json(fields)?;
+pub fn to_gguf(family: &Family, fields: &Fields) -> Result<GgufForm> {
+    let config = Config::from_json(family, fields)?;
     config.check()?;
     let activation = config.hidden_act;
     only("hidden_act", "silu", activation == Activation::Silu, format!("{activation:?}"))?;
@@ -57,10 +54,16 @@ fn to_gguf(fields: &Fields) -> Result<GgufForm> {
     Ok(GgufForm { pairs, vectors, head_dim: config.head_dim })
 }
 
-fn to_json(loader: &mut Loader) -> Result<Map<String, Value>> {
-    let config = Config::from_gguf(loader)?;
-    let attention_bias =
-        biases(loader, &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"])?;
+pub fn to_json(family: &Family, loader: &mut Loader) -> Result<Map<String, Value>> {
+    let config = Config::from_gguf(family, loader)?;
+    let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
+    let with_output = [qkv.as_slice(), &["self_attn.o_proj"]].concat();
+    let attention_bias = match family.qkv_bias {
+        // It goes without saying, and could not be left out.
+        true if biases(loader, &qkv)? => false,
+        true => return Err(unlike(family, "a bias for queries, keys and values", "none")),
+        false => biases(loader, &with_output)?,
+    };
     let mlp_bias = biases(loader, &["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"])?;
     let rope = match &config.scaling {
         Scaling::Linear { factor } => json!({ "rope_type": "linear", "factor": number(*factor) }),
@@ -71,8 +74,8 @@ fn to_json(loader: &mut Loader) -> Result<Map<String, Value>> {
         _ => Value::Null,
     };
     let json = json!({
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
+        "architectures": [family.class],
+        "model_type": family.name,
         "vocab_size": config.vocab_size,
         "max_position_embeddings": config.max_position_embeddings,
         "hidden_size": config.hidden_size,
@@ -90,6 +93,11 @@ fn to_json(loader: &mut Loader) -> Result<Map<String, Value>> {
         "rope_scaling": rope,
     });
     Ok(json.as_object().cloned().unwrap_or_default())
+}
+
+fn unlike(family: &Family, expected: &str, found: &str) -> Error {
+    let what = format!("a GGUF file of a {} model", family.name);
+    Error::Unsupported { what, expected: expected.into(), found: found.into() }
 }
 
 /// Whether these projections have biases: config.json says it of all of them at once.

@@ -78,4 +78,52 @@ export const SUGGESTIONS = [
       zh: '再大一号：在普通笔记本上兼顾质量与速度。',
     },
   },
+  {
+    repository: 'Qwen/Qwen2.5-0.5B-Instruct-GGUF',
+    file: null,
+    bytes: 676e6,
+    parameters: 494e6,
+    languages: ['zh', 'en'],
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'Chinese, English and some thirty other languages, in several quantizations. Writes on more soberly than GPT-2.',
+      zh: '中文、英文和约三十种其他语言，有多种量化可选。续写比 GPT-2 更稳当。',
+    },
+  },
+  {
+    repository: 'Qwen/Qwen3-0.6B-GGUF',
+    file: null,
+    bytes: 639e6,
+    parameters: 596e6,
+    languages: ['zh', 'en'],
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'The generation after: a hundred languages, and the best sense of its size.',
+      zh: '再下一代：支持上百种语言，在同等大小中最通顺。',
+    },
+  },
+  {
+    repository: 'ggml-org/Qwen2.5-Coder-0.5B-Q8_0-GGUF',
+    file: null,
+    bytes: 531e6,
+    parameters: 494e6,
+    languages: ['en', 'zh'],
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'For code: begin a function in Python, JavaScript, C or Rust, and it goes on.',
+      zh: '写代码用：用 Python、JavaScript、C 或 Rust 写个函数开头，它会接着写。',
+    },
+  },
+  {
+    repository: 'souljoy/gpt2-small-chinese-cluecorpussmall',
+    file: null,
+    bytes: 244e6,
+    parameters: 61e6,
+    languages: ['zh'],
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'A Chinese GPT-2 with a vocabulary of single characters: light and quick.',
+      zh: '中文 GPT-2，以单字为词表：小巧快速。',
+    },
+  },
 ];
