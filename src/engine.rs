@@ -29,6 +29,8 @@ pub struct Engine {
     pub(crate) read: Vec<u32>,
     /// The longest text that keys in the cache were computed for; tokens may have been dropped since.
     pub(crate) longest: usize,
+    /// The text whose next token was last looked at, and its logits.
+    looked_at: Option<(Vec<u32>, Vec<f32>)>,
 }
 
 /// What the files say beside weights and tokenizer.
@@ -100,7 +102,8 @@ impl Engine {
         }
         let bos_token_id = bos.or(tokenizer.bos_token_id()).filter(|&id| (id as usize) < vocab_size);
         let cache = decoder.spec().cache(CacheType::default());
-        Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read: Vec::new(), longest: 0 })
+        let (read, longest, looked_at) = (Vec::new(), 0, None);
+        Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read, longest, looked_at })
     }
 
     /// An engine over a decoder that is there already.
@@ -119,6 +122,7 @@ impl Engine {
     /// Keeps keys and values so from now on; forgets what was read.
     pub fn set_cache_type(&mut self, kind: CacheType) {
         self.forget(0);
+        self.looked_at = None;
         self.cache = self.decoder.spec().cache(kind);
     }
 
@@ -218,8 +222,21 @@ impl Engine {
         Ok(self.decoder.logits(&hidden)?.to_vec2()?)
     }
 
+    /// Logits after the last of these tokens, of which the cache may hold the first; asked again, they are there already.
+    pub(crate) fn next_logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+        if let Some((_, logits)) = self.looked_at.as_ref().filter(|(of, _)| of == ids) {
+            return Ok(logits.clone());
+        }
+        let kept = self.reuse(ids);
+        let hidden = self.read_tokens(&ids[kept..], ids.len())?;
+        let last = hidden.narrow(0, ids.len() - kept - 1, 1)?;
+        let logits: Vec<f32> = self.decoder.logits(&last)?.flatten_all()?.to_vec1()?;
+        self.looked_at = Some((ids.to_vec(), logits.clone()));
+        Ok(logits)
+    }
+
     /// Reads a text from a fresh context.
-    fn read_afresh(&mut self, ids: &[u32]) -> Result<Tensor> {
+    pub(crate) fn read_afresh(&mut self, ids: &[u32]) -> Result<Tensor> {
         if ids.is_empty() {
             return Err(Error::EmptyPrompt);
         }

@@ -5,6 +5,7 @@
 //! - [`engine`]: opens a model from its [`files`] and holds what a running model needs.
 //! - [`generate`]: the only generation loop; [`sample`] has its parameters and rules.
 //! - [`model`]: one file per architecture, built of [`layers`], which rest on [`kernels`].
+//! - [`inspect`]: what a model computes, shown: attention, layers, choices.
 //! - [`train`]: from a text to a trained model, natively and in the page.
 //! - [`convert`]: a model's files as GGUF or as a Hugging Face folder.
 //! - [`weights`]: tensors by name from safetensors and GGUF; [`text`]: tokenizers and streaming decode.
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod error;
 pub mod files;
 pub mod generate;
+pub mod inspect;
 pub mod kernels;
 pub mod layers;
 pub mod model;

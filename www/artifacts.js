@@ -4,6 +4,7 @@
  */
 
 /** @import { LoadProgress, Parameter, Sequence, Token } from './protocol.js' */
+/** @import { Choice, ExplainedToken, Inspection, ModelForm, Neighbor, ScoredToken } from './inspection.js' */
 /** @import { CleanReport, Evaluation, Merge, PlanReport, Replay, StateReport, StepReport, VocabularyReport } from './protocol.js' */
 
 /**
@@ -57,7 +58,7 @@ export function chooseArtifact(threads) {
 /**
  * @typedef {{ type: 'prefill', done: number, total: number }
  *         | { type: 'token', sequence: number, id: number, text: string }
- *         | { type: 'preview', text: string }
+ *         | { type: 'preview', text: string, beams: { ids: number[], score: number }[] }
  *         | { type: 'done', sequences: Sequence[], promptTokens: number, reusedTokens: number }} EngineEvent
  */
 
@@ -70,6 +71,13 @@ export function chooseArtifact(threads) {
  * @property {(prompt: string | number[], config: object) => { promptTokens: number, reusedTokens: number }} start
  * @property {() => EngineEvent} advance  one slice of the prompt, or one token
  * @property {() => void} cancel
+ * @property {(prompt: string | number[], options: object) => Inspection} inspect
+ * @property {(prompt: string | number[], newTokens: number, config: object, shown: number) => Choice} choice
+ * @property {(prompt: string | number[], top: number) => ScoredToken[]} score
+ * @property {(prompt: string | number[], ways: string[]) => Float32Array} continuations
+ * @property {(id: number, count: number) => Neighbor[]} neighbors
+ * @property {(text: string) => ExplainedToken[]} explain
+ * @property {() => ModelForm} form
  */
 
 /**

@@ -43,7 +43,12 @@ export { InklingError };
  *   quarter of the memory; the smaller, the faster with a long text
  */
 
+/** @import { Choice, ExplainedToken, InspectOptions, Inspection, ModelForm, Neighbor, ScoredToken } from './inspection.js' */
+
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
+
+/** A look at a long text through a large model may take so long, in milliseconds; an engine that takes longer is given up. */
+const LONGEST_LOOK = 120_000;
 
 /**
  * Opens a model in a fresh worker. A model opened before stays as it is.
@@ -126,6 +131,112 @@ export class Model {
   }
 
   /**
+   * What the model computes on a text, from a fresh context: attention, what each layer would say next, and more, each only
+   * if it is asked for (see inspection.js). Reading takes as long as that of a prompt.
+   * @param {string | number[]} prompt  text, or token ids
+   * @param {InspectOptions & { signal?: AbortSignal }} [options]
+   * @returns {Promise<Inspection>}
+   */
+  async inspect(prompt, options = {}) {
+    if (!isObject(options)) throw wrong('options: an object', options);
+    const { signal, ...wish } = options;
+    return this.#look('inspect', [toPrompt(prompt), wish], signal);
+  }
+
+  /**
+   * How the next token is chosen: from the logits, rule by rule, to the draw. Asked again for the same text, only the rules
+   * are applied again.
+   * @param {string | number[]} prompt
+   * @param {GenerationConfig & { newTokens?: number, shown?: number, signal?: AbortSignal }} [options]  `newTokens`: so many of
+   *   the last tokens are new, and as many draws of the seed went before; `shown`: so many candidates are told
+   * @returns {Promise<Choice>}
+   */
+  async choice(prompt, options = {}) {
+    if (!isObject(options)) throw wrong('options: an object', options);
+    const { signal, newTokens = 0, shown = 20, ...config } = options;
+    for (const [name, value] of Object.entries(config)) checkParameter(name, value);
+    return this.#look('choice', [toPrompt(prompt), newTokens, config, shown], signal);
+  }
+
+  /**
+   * How likely the model finds each token of a text, and what it expected in its place.
+   * @param {string | number[]} text @param {{ top?: number, signal?: AbortSignal }} [options]
+   * @returns {Promise<ScoredToken[]>}
+   */
+  async score(text, { top = 5, signal } = {}) {
+    return this.#look('score', [toPrompt(text), top], signal);
+  }
+
+  /**
+   * The natural logarithms of the probabilities with which a text goes on in each of these ways.
+   * @param {string | number[]} prompt @param {string[]} ways @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Float32Array>}
+   */
+  async continuations(prompt, ways, { signal } = {}) {
+    return this.#look('continuations', [toPrompt(prompt), ways.map(wellFormed)], signal);
+  }
+
+  /** The tokens whose embeddings are most like that of one. @param {number} id @param {{ count?: number, signal?: AbortSignal }} [options] @returns {Promise<Neighbor[]>} */
+  async neighbors(id, { count = 10, signal } = {}) {
+    if (!Number.isInteger(id) || id < 0) throw wrong('id: a token id', id);
+    return this.#look('neighbors', [id, count], signal);
+  }
+
+  /** How a text becomes tokens: the bytes of each, and the merges that made it. @param {string} text @param {{ signal?: AbortSignal }} [options] @returns {Promise<ExplainedToken[]>} */
+  async explain(text, { signal } = {}) {
+    if (typeof text !== 'string') throw wrong('text: a string', text);
+    return this.#look('explain', [wellFormed(text)], signal);
+  }
+
+  /** The parts of the model and what tells it from others. @returns {Promise<ModelForm>} */
+  async form() {
+    return this.#look('form', []);
+  }
+
+  /** @param {Extract<ToWorker, { type: 'look' }>['method']} method @param {any[]} args @param {AbortSignal} [signal] @returns {Promise<any>} */
+  async #look(method, args, signal) {
+    checkSignal(signal);
+    // Looking uses what the model has read, as writing does: one after the other.
+    return this.#inTurn(signal, async () => {
+      const call = this.#connection.call({ type: 'look', method, args });
+      // It ends by itself, and soon: what is not begun is left.
+      const stop = () => this.#connection.stop(call.request, LONGEST_LOOK);
+      signal?.addEventListener('abort', stop, { once: true });
+      try {
+        const result = await call;
+        if (signal?.aborted) throw aborted(signal);
+        return result;
+      } finally {
+        signal?.removeEventListener('abort', stop);
+      }
+    });
+  }
+
+  /**
+   * Waits until all that was asked before is done. @template T
+   * @param {AbortSignal | undefined} signal @param {() => Promise<T>} work @returns {Promise<T>}
+   */
+  async #inTurn(signal, work) {
+    const { before, finished } = this.#takeTurn();
+    try {
+      await untilAborted(before, signal);
+      return await work();
+    } finally {
+      finished();
+    }
+  }
+
+  /** A place in the line: what is `before`, and whom to tell when this one is `finished`. */
+  #takeTurn() {
+    const before = this.#turn;
+    /** @type {() => void} */
+    let finished = () => {};
+    // Nobody may overtake, so that even a call that gives up passes its turn on only when it is its turn.
+    this.#turn = new Promise((resolve) => (finished = () => before.then(resolve)));
+    return { before, finished };
+  }
+
+  /**
    * Continues a prompt. Each event's `text` is what it adds; the last event has type `done` and tells how the sequences
    * ended and how fast it went. Leaving the loop early stops the engine, and so does the signal, which then ends the
    * loop with an error of code `aborted`. One model writes one thing at a time: a second call waits for the first.
@@ -139,11 +250,7 @@ export class Model {
     checkSignal(signal);
     const sent = toPrompt(prompt);
     for (const [name, value] of Object.entries(config)) checkParameter(name, value);
-    const before = this.#turn;
-    /** @type {() => void} */
-    let finished = () => {};
-    // Nobody may overtake, so that even a call that gives up passes its turn on only when it is its turn.
-    this.#turn = new Promise((resolve) => (finished = () => before.then(resolve)));
+    const { before, finished } = this.#takeTurn();
     try {
       await untilAborted(before, signal);
       const message = {

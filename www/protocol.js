@@ -22,6 +22,7 @@
  * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number, cacheType: string | null }
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
+ *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form', args: any[] }
  *         | TrainingRequest
  *         | { type: 'stop', request: number }} ToWorker
  */
@@ -124,10 +125,11 @@
 
 /**
  * What one unit of work brought. `text` is what it adds to the text of `sequence`; it is '' while the engine reads the
- * prompt, while a character is incomplete, and during beam search, whose best text so far comes as `preview`.
+ * prompt, while a character is incomplete, and during beam search, whose best text so far comes as `preview`, with the new
+ * tokens and the sum of log-probabilities of every beam.
  * @typedef {{ type: 'prefill', text: '', done: number, total: number, stats: Stats }
  *         | { type: 'token', text: string, sequence: number, id: number, stats: Stats }
- *         | { type: 'preview', text: '', preview: string, stats: Stats }} StreamedEvent
+ *         | { type: 'preview', text: '', preview: string, beams: { ids: number[], score: number }[], stats: Stats }} StreamedEvent
  */
 
 /** @typedef {{ sequences: Sequence[], text: string, stats: Stats }} GenerateResult */

@@ -58,12 +58,13 @@ self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 async function answer(message) {
   if (message.type === 'open') return open(message);
   if (message.type === 'training') return openTraining(message);
-  if (message.type !== 'tokenize' && message.type !== 'generate') {
+  if (message.type !== 'tokenize' && message.type !== 'generate' && message.type !== 'look') {
     if (!trainer) throw Object.assign(new Error('expected an open training, found none'), { code: 'engine' });
     return trainer.answer(message);
   }
   if (!engine) throw Object.assign(new Error('expected an open model, found none'), { code: 'engine' });
   if (message.type === 'tokenize') return engine.tokenize(message.text);
+  if (message.type === 'look') return look(engine, message);
   return generate(engine, message);
 }
 
@@ -193,6 +194,15 @@ async function generate(engine, { request, prompt, config }) {
   }
 }
 
+/** @param {Engine} engine @param {Extract<ToWorker, { type: 'look' }>} message @returns {Promise<any>} */
+async function look(engine, { request, method, args }) {
+  // Somebody who types asks again before this is answered, and does not want it then.
+  await turn();
+  if (stopping.has(request)) return null;
+  // @ts-ignore: each method has arguments of its own
+  return engine[method](...args);
+}
+
 /** @param {Exclude<EngineEvent, { type: 'done' }>} event @param {Stats} stats @returns {StreamedEvent} */
 function streamedEvent(event, stats) {
   switch (event.type) {
@@ -201,7 +211,7 @@ function streamedEvent(event, stats) {
     case 'token':
       return { type: 'token', text: event.text, sequence: event.sequence, id: event.id, stats };
     case 'preview':
-      return { type: 'preview', text: '', preview: event.text, stats };
+      return { type: 'preview', text: '', preview: event.text, beams: event.beams, stats };
   }
 }
 

@@ -1,7 +1,7 @@
 //! Beam search as transformers' `_beam_search` does it, sampled beams included.
 
 use super::sequence::{StopStrings, ends};
-use super::{FinishReason, Finished, Limits, row};
+use super::{FinishReason, Finished, Limits, Running, row};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::KvCache;
@@ -81,6 +81,12 @@ impl Beams {
             (_, beam) => &beam.ids,
         };
         text_after(engine, best, limits.prompt).map(Some)
+    }
+
+    /// The beams as they are now, best first.
+    pub fn running(&self, prompt: usize) -> Vec<Running> {
+        let one = |beam: &Beam| Running { ids: beam.ids[prompt..].to_vec(), score: beam.score };
+        self.running.iter().map(one).collect()
     }
 
     /// The best extensions of all beams, best first: enough of them that `num_beams` go on even if all others end.

@@ -41,6 +41,15 @@ pub struct Finished {
     pub score: Option<f32>,
 }
 
+/// A beam under way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Running {
+    /// Its new tokens.
+    pub ids: Vec<u32>,
+    /// The sum of their log-probabilities.
+    pub score: f32,
+}
+
 /// What one unit of work brought.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -49,8 +58,8 @@ pub enum Event {
     Prefill { done: usize, total: usize },
     /// A token of one sequence, with the characters that became complete by it.
     Token { sequence: usize, id: u32, text: String },
-    /// Beam search: the best text so far, which replaces the one before.
-    Preview { text: String },
+    /// Beam search: the best text so far, which replaces the one before, and every running beam, best first.
+    Preview { text: String, beams: Vec<Running> },
     /// The end. Best first with beams, else in order.
     Done { sequences: Vec<Finished>, prompt_tokens: usize, reused_tokens: usize },
 }
@@ -138,7 +147,8 @@ impl Generation {
             Stage::Sample(_) => self.sample(engine)?,
             Stage::Beam(beams) => {
                 if let Some(text) = beams.step(engine, &self.config, &self.limits)? {
-                    self.events.push_back(Event::Preview { text });
+                    let beams = beams.running(self.limits.prompt);
+                    self.events.push_back(Event::Preview { text, beams });
                 } else {
                     let sequences = beams.finish(engine, &self.config, &self.limits)?;
                     self.end(sequences);

@@ -33,11 +33,12 @@ pub struct Held {
 /// Softmax(scale · q kᵀ) v for `n` new positions, the first of which is position `past`.
 ///
 /// `q` is `[n, query · dim]`; `held` has the key-value heads with `past + n` positions, the new ones among them; the
-/// result is `[n, query · dim]`. Position `i` sees `0..=past + i`. The candle twin is [`plain`].
+/// result is `[n, query · dim]`. Position `i` sees `0..=past + i`. `weights`, where wanted, is filled with what the softmax
+/// gave, `[query, n, past + n]`. The candle twin is [`plain`].
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<Vec<f32>> {
+pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize, weights: Option<&mut [f32]>) -> Result<Vec<f32>> {
     /// Values read below which waking another thread takes longer than the work.
     const ALONE: usize = 1 << 15;
     /// Positions of one part: they read the same keys and values.
@@ -47,6 +48,7 @@ pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<
     let n = q.len() / q_width;
     let mut out = try_vec(0f32, q.len(), "attention")?;
     let place = Shared::new(&mut out);
+    let shown = weights.filter(|weights| weights.len() == query * n * (past + n)).map(Shared::new);
     let part = |head: usize, positions: Range<usize>| {
         let Held { keys, values } = &held[head / shared];
         let mut scores = try_vec(0f32, past + n, "attention")?;
@@ -61,6 +63,10 @@ pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize) -> Result<
                 Rows::Q8(keys) => scaled_dots(q, keys, scale, scores),
             }
             softmax(scores);
+            if let Some(shown) = &shown {
+                // SAFETY: no other part has this head of this position.
+                unsafe { shown.write((head * n + i) * (past + n), scores) }
+            }
             match values {
                 Rows::F32(values) => weighted_sum(scores, values, &mut sums),
                 Rows::F16(values) => scaled_sum(scores, values, &mut sums),
@@ -272,7 +278,7 @@ mod tests {
             .unwrap();
             let wanted: Vec<f32> = twin.flatten_all().unwrap().to_vec1().unwrap();
             for (kind, limit) in [(CacheType::F32, 1e-5), (CacheType::F16, 2e-3), (CacheType::Q8, 2e-2)] {
-                let found = attention(heads, &q_values, &held(kind), past).unwrap();
+                let found = attention(heads, &q_values, &held(kind), past, None).unwrap();
                 for (found, wanted) in found.iter().zip(&wanted) {
                     assert!((found - wanted).abs() < limit, "{heads:?}, {kind}: expected {wanted}, found {found}");
                 }

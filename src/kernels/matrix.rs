@@ -97,6 +97,11 @@ impl Matrix {
         matches!(self.weights, Weights::Rows(_))
     }
 
+    /// How its file has its values.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// The number of rows: outputs of a linear layer, or entries of an embedding.
     pub fn rows(&self) -> usize {
         self.rows

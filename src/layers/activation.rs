@@ -70,6 +70,11 @@ const NAMES: &[(&str, Activation)] = &[
 ];
 
 impl Activation {
+    /// The first of the names transformers gives it.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, activation)| *activation == self).map_or("", |(name, _)| name)
+    }
+
     /// The function of that name in the configuration field `field`.
     ///
     /// # Errors

@@ -25,6 +25,23 @@ impl Weight {
         }
     }
 
+    /// Rows by their numbers, one after the other; only those are decoded.
+    fn rows_at(&self, at: &[u32]) -> Result<Vec<f32>> {
+        match self {
+            Self::Packed(matrix) => {
+                let mut out = try_vec(0f32, at.len() * matrix.cols(), "rows of a table")?;
+                for (&row, out) in at.iter().zip(out.chunks_exact_mut(matrix.cols().max(1))) {
+                    matrix.row(row as usize, out)?;
+                }
+                Ok(out)
+            }
+            Self::Dense(tensor) => with_values(tensor, |values| {
+                let width = tensor.dim(1)?;
+                Ok(at.iter().flat_map(|&row| &values[row as usize * width..][..width]).copied().collect())
+            }),
+        }
+    }
+
     /// Whether this is the same matrix, value for value (packed: in the same format).
     pub fn is(&self, other: &Matrix) -> Result<bool> {
         match self {
@@ -74,6 +91,15 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.weight.matmul(x, self.bias.as_ref())
     }
+
+    /// The weights of one output, `[inputs]`.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`] for an output that is not there.
+    pub fn row(&self, output: u32) -> Result<Vec<f32>> {
+        check_rows(&[output], self.weight.rows())?;
+        self.weight.rows_at(&[output])
+    }
 }
 
 /// A table of vectors, one per token or position.
@@ -96,23 +122,22 @@ impl Embedding {
     /// # Errors
     /// [`Error::BadParameter`] for an index outside the table.
     pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.weight.rows()) {
-            return Err(Error::BadParameter {
-                name: "ids".into(),
-                expected: format!("token ids below {}", self.weight.rows()),
-                found: id.to_string(),
-            });
-        }
+        check_rows(ids, self.weight.rows())?;
         match &self.weight {
-            Weight::Packed(matrix) => {
-                let mut out = try_vec(0f32, ids.len() * matrix.cols(), "embeddings")?;
-                for (&id, out) in ids.iter().zip(out.chunks_exact_mut(matrix.cols())) {
-                    matrix.row(id as usize, out)?;
-                }
-                rows(out, ids.len())
-            }
+            Weight::Packed(_) => rows(self.weight.rows_at(ids)?, ids.len()),
             Weight::Dense(tensor) => tracked::embedding(tensor, ids),
         }
+    }
+}
+
+fn check_rows(ids: &[u32], limit: usize) -> Result<()> {
+    match ids.iter().find(|&&id| id as usize >= limit) {
+        None => Ok(()),
+        Some(id) => Err(Error::BadParameter {
+            name: "ids".into(),
+            expected: format!("token ids below {limit}"),
+            found: id.to_string(),
+        }),
     }
 }
 

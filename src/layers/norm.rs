@@ -1,5 +1,6 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
+use super::with_values;
 use crate::error::Result;
 use crate::kernels::tracked;
 use candle_core::Tensor;
@@ -18,6 +19,32 @@ impl Norm {
         match self {
             Self::Layer { weight, bias, eps } => tracked::layer_norm(x, weight, bias, *eps),
             Self::Rms { weight, eps } => tracked::rms_norm(x, weight, *eps),
+        }
+    }
+
+    /// What `part` of a row becomes when the whole row `x` is normed, and what the norm adds of itself: with the scale of
+    /// the whole held fixed a norm is linear, so that for parts which add up to `x` the results and one `bias` add up to
+    /// the norm of `x`. Both of the width of `x`.
+    pub fn of_part(&self, x: &[f32], part: &[f32]) -> Result<Vec<f32>> {
+        let n = x.len().max(1) as f32;
+        let mean_of = |x: &[f32]| x.iter().sum::<f32>() / n;
+        let (weight, eps, centred) = match self {
+            Self::Layer { weight, eps, .. } => (weight, eps, true),
+            Self::Rms { weight, eps } => (weight, eps, false),
+        };
+        let (whole_mean, part_mean) = if centred { (mean_of(x), mean_of(part)) } else { (0.0, 0.0) };
+        let variance = x.iter().map(|x| (x - whole_mean) * (x - whole_mean)).sum::<f32>() / n;
+        let factor = 1.0 / (variance + eps).sqrt();
+        with_values(weight, |weight| {
+            Ok(part.iter().zip(weight).map(|(x, weight)| (x - part_mean) * factor * weight).collect())
+        })
+    }
+
+    /// What it adds whatever it is given; nothing for RMSNorm.
+    pub fn bias(&self) -> Result<Option<Vec<f32>>> {
+        match self {
+            Self::Layer { bias, .. } => with_values(bias, |bias| Ok(Some(bias.to_vec()))),
+            Self::Rms { .. } => Ok(None),
         }
     }
 }

@@ -4,7 +4,7 @@ mod conversion;
 
 use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
-use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
+use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::{Error, Result};
 use crate::kernels::attention::Heads;
 use crate::layers::{Activation, Embedding, Linear, Norm};
@@ -176,6 +176,17 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
         decoded_formats: loader.decoded_formats(),
+        form: Form {
+            norm: "LayerNorm",
+            norm_epsilon: eps,
+            activation: config.activation_function.name(),
+            gated: false,
+            inner_size: config.n_inner,
+            rope_theta: None,
+            qk_norm: false,
+            attention_scale: blocks.first().map_or(1.0, |block: &Block| block.heads.scale),
+        },
+        parts: loader.parts(),
     };
     let Config { activation_function: activation, embd_pdrop, attn_pdrop, resid_pdrop, .. } = config;
     Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, attn_pdrop, resid_pdrop }))
@@ -191,29 +202,53 @@ impl Decoder for Gpt2 {
         if let Some(&last) = positions.iter().max().filter(|&&p| p as usize >= self.spec.context_length) {
             return Err(Error::ContextFull { limit: self.spec.context_length, found: last as usize + 1 });
         }
-        let x = (self.wte.forward(&pass.ids())? + self.wpe.forward(&positions)?)?;
-        let mut x = pass.dropout(x, self.embd_pdrop)?;
+        let (tokens, places) = (self.wte.forward(&pass.ids())?, self.wpe.forward(&positions)?);
+        pass.see(0, Site::Embedding, &tokens)?;
+        pass.see(0, Site::Position, &places)?;
+        let mut x = pass.dropout((tokens + places)?, self.embd_pdrop)?;
         for (i, block) in self.blocks.iter().enumerate() {
+            pass.see(i, Site::Stream, &x)?;
             let attended = block.attention(&block.ln_1.forward(&x)?, i, self.attn_pdrop, pass)?;
             x = (&x + pass.dropout(attended, self.resid_pdrop)?)?;
-            let fed = block.feed_forward(&block.ln_2.forward(&x)?, self.activation)?;
+            pass.see(i, Site::Middle, &x)?;
+            let fed = block.feed_forward(&block.ln_2.forward(&x)?, i, self.activation, pass)?;
             x = (&x + pass.dropout(fed, self.resid_pdrop)?)?;
         }
-        self.ln_f.forward(&x)
+        let layers = self.blocks.len();
+        pass.see(layers, Site::Stream, &x)?;
+        let normed = self.ln_f.forward(&x)?;
+        pass.see(layers, Site::Norm, &normed)?;
+        Ok(normed)
     }
 
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(hidden)
+    fn embeddings(&self) -> &Embedding {
+        &self.wte
+    }
+
+    fn norm(&self) -> &Norm {
+        &self.ln_f
+    }
+
+    fn head(&self) -> &Linear {
+        &self.lm_head
     }
 }
 
 impl Block {
     fn attention(&self, x: &Tensor, layer: usize, dropout: f32, pass: &mut Pass) -> Result<Tensor> {
+        pass.see(layer, Site::AttentionNorm, x)?;
         let y = pass.attend_joined(layer, self.heads, dropout, &self.c_attn.forward(x)?)?;
-        self.attn_c_proj.forward(&y)
+        let added = self.attn_c_proj.forward(&y)?;
+        pass.see(layer, Site::Attention, &added)?;
+        Ok(added)
     }
 
-    fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        self.mlp_c_proj.forward(&activation.forward(&self.c_fc.forward(x)?)?)
+    fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
+        pass.see(layer, Site::FeedForwardNorm, x)?;
+        let inner = activation.forward(&self.c_fc.forward(x)?)?;
+        pass.see(layer, Site::Inner, &inner)?;
+        let added = self.mlp_c_proj.forward(&inner)?;
+        pass.see(layer, Site::FeedForward, &added)?;
+        Ok(added)
     }
 }

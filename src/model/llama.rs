@@ -5,7 +5,7 @@ pub(super) mod conversion;
 use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::conversion::Conversion;
 use super::loader::{Bias, Layout};
-use super::{Architecture, Decoder, Fields, Loader, Pass, Spec};
+use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::{Error, Result};
 use crate::kernels::attention::Heads;
 use crate::layers::{Activation, Embedding, Linear, Norm, Rotary, Scaling};
@@ -434,6 +434,17 @@ pub(super) fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader
         weight_bytes: loader.weight_bytes(),
         quantization: loader.quantization(),
         decoded_formats: loader.decoded_formats(),
+        form: Form {
+            norm: "RMSNorm",
+            norm_epsilon: eps,
+            activation: config.hidden_act.name(),
+            gated: true,
+            inner_size: inner,
+            rope_theta: Some(config.rope_theta),
+            qk_norm: family.qk_norm,
+            attention_scale: heads.scale,
+        },
+        parts: loader.parts(),
     };
     let rotary = Rotary { dim, theta: config.rope_theta, scaling: config.scaling };
     let Config { attention_dropout, hidden_act, .. } = config;
@@ -465,20 +476,42 @@ impl Decoder for Llama {
     fn forward(&self, pass: &mut Pass) -> Result<Tensor> {
         let angles = self.rotary.angles(&pass.positions(), pass.length())?;
         let mut x = self.embed_tokens.forward(&pass.ids())?;
+        pass.see(0, Site::Embedding, &x)?;
         for (i, block) in self.blocks.iter().enumerate() {
+            pass.see(i, Site::Stream, &x)?;
             let normed = block.input_layernorm.forward(&x)?;
+            pass.see(i, Site::AttentionNorm, &normed)?;
             let [q, k] = block.queries_and_keys(&normed, self.heads.dim)?;
             let (q, k) = (self.rotary.forward(&q, &angles)?, self.rotary.forward(&k, &angles)?);
             let v = block.v_proj.forward(&normed)?;
             let y = pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?;
-            x = (&x + block.o_proj.forward(&y)?)?;
-            x = (&x + block.feed_forward(&block.post_attention_layernorm.forward(&x)?, self.hidden_act)?)?;
+            let added = block.o_proj.forward(&y)?;
+            pass.see(i, Site::Attention, &added)?;
+            x = (&x + added)?;
+            pass.see(i, Site::Middle, &x)?;
+            let normed = block.post_attention_layernorm.forward(&x)?;
+            pass.see(i, Site::FeedForwardNorm, &normed)?;
+            let added = block.feed_forward(&normed, i, self.hidden_act, pass)?;
+            pass.see(i, Site::FeedForward, &added)?;
+            x = (&x + added)?;
         }
-        self.norm.forward(&x)
+        let layers = self.blocks.len();
+        pass.see(layers, Site::Stream, &x)?;
+        let normed = self.norm.forward(&x)?;
+        pass.see(layers, Site::Norm, &normed)?;
+        Ok(normed)
     }
 
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(hidden)
+    fn embeddings(&self) -> &Embedding {
+        &self.embed_tokens
+    }
+
+    fn norm(&self) -> &Norm {
+        &self.norm
+    }
+
+    fn head(&self) -> &Linear {
+        &self.lm_head
     }
 
     fn cache_fits(&self, longest: usize) -> bool {
@@ -497,8 +530,9 @@ impl Block {
         Ok([by_head(q_norm, q)?, by_head(k_norm, k)?])
     }
 
-    fn feed_forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+    fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
         let gated = activation.gated(&self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
+        pass.see(layer, Site::Inner, &gated)?;
         self.down_proj.forward(&gated)
     }
 }

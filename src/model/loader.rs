@@ -30,6 +30,17 @@ pub enum Bias {
     IfPresent,
 }
 
+/// A tensor of a model.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its name in Hugging Face's files, below the model's own prefix.
+    pub name: String,
+    /// `[outputs, inputs]` of a matrix, `[entries, width]` of a table.
+    pub shape: Vec<usize>,
+    /// The format of its values, by GGUF's names.
+    pub format: &'static str,
+}
+
 /// Where the values of a model come from.
 enum Source<'a> {
     File {
@@ -57,6 +68,7 @@ pub struct Loader<'a> {
     parameters: u64,
     bytes_by_format: BTreeMap<&'static str, u64>,
     decoded_formats: BTreeSet<&'static str>,
+    parts: Vec<Part>,
 }
 
 impl<'a> Loader<'a> {
@@ -70,6 +82,7 @@ impl<'a> Loader<'a> {
             parameters: 0,
             bytes_by_format: BTreeMap::new(),
             decoded_formats: BTreeSet::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -159,6 +172,15 @@ impl<'a> Loader<'a> {
     /// The formats of matrices read so far whose rows are decoded each time they are used.
     pub fn decoded_formats(&self) -> Vec<&'static str> {
         self.decoded_formats.iter().copied().collect()
+    }
+
+    /// The tensors taken so far.
+    pub fn parts(&self) -> Vec<Part> {
+        self.parts.clone()
+    }
+
+    fn took(&mut self, name: &str, ending: &str, shape: &[usize], format: Format) {
+        self.parts.push(Part { name: format!("{name}.{ending}"), shape: shape.to_vec(), format: format.name() });
     }
 
     /// The name of the tensor `name` (`h.3.attn.c_attn` and an ending such as `weight`) in Hugging Face's files, below
@@ -262,9 +284,11 @@ impl<'a> Loader<'a> {
     fn weight(&mut self, name: &str, layout: Layout, rows: usize, cols: usize, order: Option<Order>) -> Result<Weight> {
         let shape = if layout == Layout::OutputMajor { [rows, cols] } else { [cols, rows] };
         if let Some(tensor) = self.given(name, "weight", &shape)? {
+            self.took(name, "weight", &[rows, cols], Format::F32);
             return Ok(Weight::Dense(if layout == Layout::OutputMajor { tensor } else { tensor.t()? }));
         }
         let matrix = self.matrix(name, layout, rows, cols, order)?;
+        self.took(name, "weight", &[rows, cols], matrix.format());
         self.weight_of(matrix, name, layout)
     }
 
@@ -281,6 +305,7 @@ impl<'a> Loader<'a> {
 
     /// A vector of f32.
     fn vector(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>) -> Result<Tensor> {
+        self.took(name, ending, &[len], Format::F32);
         if let Some(tensor) = self.given(name, ending, &[len])? {
             return Ok(tensor);
         }
@@ -349,6 +374,7 @@ impl<'a> Loader<'a> {
             (self.parameters, self.bytes_by_format) = (parameters, bytes);
             return Ok(Linear::new(embedding.weight(), None));
         }
+        self.took("lm_head", "weight", &[vocab_size, width], head.format());
         Ok(Linear::new(self.weight_of(head, "lm_head", Layout::OutputMajor)?, None))
     }
 

@@ -5,18 +5,20 @@ pub mod conversion;
 pub mod gpt2;
 pub mod llama;
 mod loader;
+pub mod probe;
 pub mod qwen;
 pub mod variables;
 
 pub use config::Fields;
-pub use loader::Loader;
+pub use loader::{Loader, Part};
+pub use probe::{Probe, Site};
 pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
 use crate::kernels::attention::{Heads, attention};
 use crate::kernels::tracked::{self, Mask};
-use crate::layers::{KvCache, rows, with_values};
+use crate::layers::{Embedding, KvCache, Linear, Norm, rows, with_values};
 use crate::train::Random;
 use crate::weights::Weights;
 use candle_core::Tensor;
@@ -42,6 +44,31 @@ pub struct Spec {
     pub quantization: String,
     /// The formats of matrices that have no kernel of their own and are decoded row by row, which is slower.
     pub decoded_formats: Vec<&'static str>,
+    /// What a block computes, for whoever explains it.
+    pub form: Form,
+    /// Every tensor, by its Hugging Face name.
+    pub parts: Vec<Part>,
+}
+
+/// In what decoders differ that are otherwise alike.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// `LayerNorm` or `RMSNorm`.
+    pub norm: &'static str,
+    /// What the norms add below the root.
+    pub norm_epsilon: f32,
+    /// The activation function by its Hugging Face name.
+    pub activation: &'static str,
+    /// Whether a second projection is multiplied with the activations.
+    pub gated: bool,
+    /// The width of the feed-forward part.
+    pub inner_size: usize,
+    /// The base of the rotary embedding; `None`: positions have learned embeddings.
+    pub rope_theta: Option<f32>,
+    /// Whether queries and keys are normed head by head.
+    pub qk_norm: bool,
+    /// The factor on the scores of attention; of the first layer, where they differ.
+    pub attention_scale: f32,
 }
 
 impl Spec {
@@ -59,8 +86,19 @@ pub trait Decoder {
     /// Returns `[rows, hidden_size]`, the sequences one after the other, after the final norm.
     fn forward(&self, pass: &mut Pass) -> Result<Tensor>;
 
+    /// The embeddings of the tokens.
+    fn embeddings(&self) -> &Embedding;
+
+    /// The norm after the last block.
+    fn norm(&self) -> &Norm;
+
+    /// The output head.
+    fn head(&self) -> &Linear;
+
     /// `[n, hidden_size]` to logits `[n, vocab_size]`.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor>;
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.head().forward(hidden)
+    }
 
     /// Whether keys cached while a text grew to `longest` tokens are those it would get if read at once.
     fn cache_fits(&self, _longest: usize) -> bool {
@@ -195,6 +233,7 @@ pub struct Pass<'a> {
     dropout: Option<Dropout>,
     /// Calls of [`Self::dropout`] so far.
     dropped: u64,
+    probe: Option<&'a mut Probe>,
 }
 
 /// What decides which activations a training pass drops.
@@ -211,14 +250,28 @@ impl<'a> Pass<'a> {
         let past: Vec<_> = sequences.iter().map(|s| s.cache.len()).collect();
         let reached = sequences.iter().zip(&past).map(|(s, past)| past + s.ids.len()).max().unwrap_or(0);
         let sequences = sequences.into_iter().map(|s| (s.ids, Some(s.cache))).collect();
-        Self { sequences, past, length: length.max(reached), dropout: None, dropped: 0 }
+        Self { sequences, past, length: length.max(reached), dropout: None, dropped: 0, probe: None }
+    }
+
+    /// The same pass, looked at.
+    pub fn seen_by(mut self, probe: &'a mut Probe) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
+    /// Shows values `[rows, width]` to whoever looks.
+    pub fn see(&mut self, layer: usize, site: Site, x: &Tensor) -> Result<()> {
+        match &mut self.probe {
+            Some(probe) => probe.see(layer, site, x),
+            None => Ok(()),
+        }
     }
 
     /// A pass over whole sequences of which nothing is kept but, where weights are tracked, their gradients.
     pub fn whole(sequences: impl IntoIterator<Item = &'a [u32]>, dropout: Option<Dropout>) -> Self {
         let sequences: Vec<_> = sequences.into_iter().map(|ids| (ids, None)).collect();
         let length = sequences.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);
-        Self { past: vec![0; sequences.len()], sequences, length, dropout, dropped: 0 }
+        Self { past: vec![0; sequences.len()], sequences, length, dropout, dropped: 0, probe: None }
     }
 
     /// The new tokens of all sequences, one row each.
@@ -276,7 +329,10 @@ impl<'a> Pass<'a> {
             return tracked::causal_attention(heads, [q, k, v], &lengths, self.mask(dropout));
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        with_values(q, |q| {
+        for (site, x) in [(Site::Query, q), (Site::Key, k), (Site::Value, v)] {
+            self.see(layer, site, x)?;
+        }
+        let attended = with_values(q, |q| {
             with_values(k, |k| {
                 with_values(v, |v| {
                     let mut out = Vec::with_capacity(q.len());
@@ -286,12 +342,21 @@ impl<'a> Pass<'a> {
                         let kv = row * kv_width..end * kv_width;
                         let Some(cache) = cache else { continue };
                         let held = cache.append(layer, &k[kv.clone()], &v[kv])?;
-                        out.extend(attention(heads, &q[row * q_width..end * q_width], held, past)?);
+                        let weights = match &mut self.probe {
+                            Some(probe) => probe.room(layer, heads.query * ids.len() * (past + ids.len()))?,
+                            None => None,
+                        };
+                        out.extend(attention(heads, &q[row * q_width..end * q_width], held, past, weights)?);
                         row = end;
+                    }
+                    if let Some(probe) = &self.probe {
+                        probe.silence(layer, heads.dim, q_width, &mut out);
                     }
                     rows(out, row)
                 })
             })
-        })
+        })?;
+        self.see(layer, Site::Heads, &attended)?;
+        Ok(attended)
     }
 }

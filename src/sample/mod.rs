@@ -62,8 +62,13 @@ pub fn log_softmax(scores: &mut [f32]) -> Result<()> {
 
 /// Draws a token from the distribution of the scores.
 pub fn draw(scores: &[f32], dice: &mut Dice) -> Result<u32> {
-    let probabilities = softmax(scores)?;
-    let mut left = dice.uniform();
+    Ok(fall(&softmax(scores)?, dice.uniform()))
+}
+
+/// The token on which a number from 0 to 1 falls when all lie on a line in the order of their ids, each as long as it is
+/// likely.
+pub fn fall(probabilities: &[f32], uniform: f64) -> u32 {
+    let mut left = uniform;
     let mut last = 0;
     for (i, &p) in probabilities.iter().enumerate().filter(|(_, p)| **p > 0.0) {
         left -= f64::from(p);
@@ -72,7 +77,7 @@ pub fn draw(scores: &[f32], dice: &mut Dice) -> Result<u32> {
             break;
         }
     }
-    Ok(last as u32)
+    last as u32
 }
 
 fn no_candidate(scores: &[f32]) -> Error {

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod compare;
+mod explain;
 mod gguf;
 mod hub;
 mod normalize;

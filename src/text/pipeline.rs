@@ -1,10 +1,12 @@
 //! The tokenizer that the `tokenizers` crate runs: added tokens, normalizer, pre-tokenizer, model.
 
+use super::explain::Ranks;
 use super::normalize::{Checked, Normalizer};
 use super::split::PreTokenizer;
-use super::vocabulary::Core;
+use super::vocabulary::{Core, merge_from_json};
 use super::{Piece, bad};
 use crate::Result;
+use serde_json::Value;
 use tokenizers::{AddedToken, AddedVocabulary, Encoding, Model as _, ModelWrapper, OffsetType, PreTokenizedString};
 
 /// All the steps from text to ids.
@@ -133,6 +135,15 @@ impl Pipeline {
             ModelWrapper::WordPiece(_) => "WordPiece",
             ModelWrapper::WordLevel(_) => "WordLevel",
         }
+    }
+
+    /// The merges of a byte-pair model with their ranks, which the crate tells by writing the model out.
+    pub(super) fn ranks(&self) -> Option<Ranks> {
+        let ModelWrapper::BPE(model) = &self.model else { return None };
+        let written = serde_json::to_value(model).ok()?;
+        let merges = written.get("merges")?.as_array()?;
+        let pair = |(rank, merge): (usize, &Value)| Some((merge_from_json(merge).ok()?, rank as u32));
+        Some(merges.iter().enumerate().filter_map(pair).collect())
     }
 
     pub(super) fn unknown(&self) -> Option<u32> {

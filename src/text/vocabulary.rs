@@ -101,7 +101,11 @@ pub(super) fn from_json(model: &Value) -> Result<Core> {
             let largest_id = model.get_vocab().into_values().max();
             Ok(Core { model, largest_id })
         }
-        other => Err(unsupported("the tokenizer's model", "BPE, Unigram, WordLevel or WordPiece", other.unwrap_or("no type"))),
+        other => Err(unsupported(
+            "the tokenizer's model",
+            "BPE, Unigram, WordLevel or WordPiece",
+            other.unwrap_or("no type"),
+        )),
     }
 }
 

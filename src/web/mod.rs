@@ -2,6 +2,7 @@
 //! JavaScript exists.
 
 mod hash;
+mod inspect;
 mod loading;
 mod measure;
 #[cfg(target_feature = "atomics")]
@@ -15,7 +16,7 @@ use crate::sample::GenerationConfig;
 use js_sys::{Function, Reflect};
 use loading::Loading;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
@@ -119,20 +120,11 @@ impl Engine {
     /// Returns `{promptTokens, reusedTokens, seed}`. Throws on a bad parameter; a generation under way is dropped.
     pub fn start(&mut self, prompt: JsValue, config: JsValue) -> Result<JsValue, JsValue> {
         self.generation = None;
-        let given: Option<Map<String, Value>> = serde_wasm_bindgen::from_value(config).map_err(|error| {
-            let found = error.to_string();
-            thrown(Error::BadParameter { name: "config".into(), expected: "an object of parameters".into(), found })
-        })?;
+        let given = inspect::object(config, "config")?;
         let mut config: GenerationConfig = self.inner.defaults().clone();
-        config.merge(&given.unwrap_or_default()).map_err(thrown)?;
+        config.merge(&given).map_err(thrown)?;
         let seed = *config.seed.get_or_insert_with(|| (js_sys::Math::random() * 4294967296.0) as u64);
-        let ids = match prompt.as_string() {
-            Some(text) => self.inner.encode_prompt(&text).map_err(thrown)?,
-            None => serde_wasm_bindgen::from_value(prompt).map_err(|error| {
-                let expected = "a text or an array of token ids".into();
-                thrown(Error::BadParameter { name: "prompt".into(), expected, found: error.to_string() })
-            })?,
-        };
+        let ids = self.ids(prompt)?;
         let generation = Generation::start(&mut self.inner, ids, config).map_err(thrown)?;
         let (prompt_tokens, reused_tokens) = generation.prompt_tokens();
         self.generation = Some(generation);
@@ -171,6 +163,19 @@ impl Engine {
     /// Drops the generation under way. What was read stays in the cache.
     pub fn cancel(&mut self) {
         self.generation = None;
+    }
+}
+
+impl Engine {
+    /// The ids of a prompt: a text, or ids already.
+    fn ids(&self, prompt: JsValue) -> Result<Vec<u32>, JsValue> {
+        match prompt.as_string() {
+            Some(text) => self.inner.encode_prompt(&text).map_err(thrown),
+            None => serde_wasm_bindgen::from_value(prompt).map_err(|error| {
+                let expected = "a text or an array of token ids".into();
+                thrown(Error::BadParameter { name: "prompt".into(), expected, found: error.to_string() })
+            }),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::model::{convert, eval, generate, logits, tokenize};
+use xtask::model::{convert, eval, generate, inspect, logits, tokenize};
 use xtask::{assemble, bench, build, serve, test, train, vendor};
 
 /// The commands of inkling, a language model that runs inside a web page.
@@ -25,6 +25,8 @@ enum Command {
     Generate(Box<generate::Args>),
     /// What a model says of the next token
     Logits(logits::Args),
+    /// What a model computes on a text: attention, what each layer would say, the next token
+    Inspect(inspect::Args),
     /// Text to tokens
     Tokenize(tokenize::Args),
     /// How well a model predicts a text
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(args),
         Command::Generate(args) => generate::run(*args),
         Command::Logits(args) => logits::run(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Tokenize(args) => tokenize::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Convert(args) => convert::run(args),

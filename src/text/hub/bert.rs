@@ -24,7 +24,8 @@ pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result
         return Err(unsupported("a vocab.txt", "tokenizer_class BertTokenizer or one of its kin", class));
     }
     let lines = text(files, "vocab.txt")?;
-    let vocab: Map<String, Value> = lines.lines().enumerate().map(|(id, token)| (token.to_string(), id.into())).collect();
+    let vocab: Map<String, Value> =
+        lines.lines().enumerate().map(|(id, token)| (token.to_string(), id.into())).collect();
     let name = |field: &str, usual: &str| {
         let given = map.get(field).or_else(|| config.get(field));
         let content = given.and_then(|given| given.as_str().or_else(|| given.get("content").and_then(Value::as_str)));
@@ -33,7 +34,8 @@ pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result
     let special: Vec<(&str, String)> = SPECIAL.map(|(field, usual)| (field, name(field, usual))).to_vec();
     let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
     let token = |wanted: &str| -> Result<(String, u64)> {
-        let token = special.iter().find(|(field, _)| *field == wanted).map(|(_, token)| token.clone()).unwrap_or_default();
+        let token =
+            special.iter().find(|(field, _)| *field == wanted).map(|(_, token)| token.clone()).unwrap_or_default();
         let id = id(&token).ok_or_else(|| bad(&format!("{wanted} {token:?} in vocab.txt"), "none"))?;
         Ok((token, id))
     };

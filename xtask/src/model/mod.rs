@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod eval;
 pub mod generate;
+pub mod inspect;
 pub mod logits;
 pub mod parameters;
 pub mod tokenize;

@@ -1,0 +1,87 @@
+//! Looking inside a model: what src/inspect gives, with large arrays as typed ones.
+
+use super::{Engine, thrown, to_js, utf16_offsets};
+use crate::error::Error;
+use crate::inspect::{self, Wish, report};
+use crate::sample::GenerationConfig;
+use js_sys::{Float32Array, Reflect};
+use serde_json::{Map, Value};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+impl Engine {
+    /// What the model computes on a text (a string or an array of ids); see `inspect::Wish` for the options.
+    pub fn inspect(&mut self, prompt: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+        let ids = self.ids(prompt)?;
+        let wish = Wish::from_json(&object(options, "options")?).map_err(thrown)?;
+        let found = inspect::inspect(&mut self.inner, &ids, &wish).map_err(thrown)?;
+        let out = to_js(&report::json(&self.inner, &found))?;
+        for array in report::arrays(&self.inner, &found) {
+            let Some((last, before)) = array.path.split_last() else { continue };
+            let place = before.iter().try_fold(out.clone(), |place, key| Reflect::get(&place, &key.as_str().into()))?;
+            Reflect::set(&place, &last.as_str().into(), &Float32Array::from(array.values).into())?;
+        }
+        Ok(out)
+    }
+
+    /// How the next token after a text of which the last `new_tokens` tokens are new is chosen under a config.
+    pub fn choice(
+        &mut self,
+        prompt: JsValue,
+        new_tokens: u32,
+        config: JsValue,
+        shown: u32,
+    ) -> Result<JsValue, JsValue> {
+        let ids = self.ids(prompt)?;
+        let mut own: GenerationConfig = self.inner.defaults().clone();
+        own.merge(&object(config, "config")?).map_err(thrown)?;
+        let found = self.inner.choice(&ids, new_tokens as usize, &own, shown as usize).map_err(thrown)?;
+        to_js(&report::choice(&self.inner, &found))
+    }
+
+    /// How likely each token of a text was, with the `top` likeliest in its place.
+    pub fn score(&mut self, prompt: JsValue, top: u32) -> Result<JsValue, JsValue> {
+        let ids = self.ids(prompt)?;
+        let found = inspect::score(&mut self.inner, &ids, top as usize).map_err(thrown)?;
+        to_js(&report::scored(&self.inner, &found))
+    }
+
+    /// The natural logarithms of the probabilities with which a text goes on in each of these ways.
+    pub fn continuations(&mut self, prompt: JsValue, ways: Vec<String>) -> Result<Vec<f32>, JsValue> {
+        let ids = self.ids(prompt)?;
+        let ways: Result<Vec<_>, _> = ways.iter().map(|way| self.inner.tokenizer().encode(way, false)).collect();
+        inspect::continuations(&mut self.inner, &ids, &ways.map_err(thrown)?).map_err(thrown)
+    }
+
+    /// The tokens most like one.
+    pub fn neighbors(&self, id: u32, count: u32) -> Result<JsValue, JsValue> {
+        let found = self.inner.neighbors(id, count as usize).map_err(thrown)?;
+        to_js(&report::neighbors(&self.inner, &found))
+    }
+
+    /// How a text becomes tokens: the bytes of each, and the merges that made it.
+    pub fn explain(&self, text: &str) -> Result<JsValue, JsValue> {
+        let mut tokens = self.inner.tokenizer().explain(text).map_err(thrown)?;
+        let units = utf16_offsets(text);
+        for token in tokens.as_array_mut().into_iter().flatten() {
+            for end in ["start", "end"] {
+                token[end] = token[end].as_u64().and_then(|at| units.get(at as usize)).copied().into();
+            }
+        }
+        to_js(&tokens)
+    }
+
+    /// The parts of the model with their shapes, and what tells it from others.
+    pub fn form(&self) -> Result<JsValue, JsValue> {
+        to_js(&report::form(&self.inner))
+    }
+}
+
+/// An object of options; nothing is one without any.
+pub(super) fn object(value: JsValue, name: &str) -> Result<Map<String, Value>, JsValue> {
+    let given: Option<Map<String, Value>> = serde_wasm_bindgen::from_value(value).map_err(|error| {
+        let found = error.to_string();
+        thrown(Error::BadParameter { name: name.into(), expected: "an object of options".into(), found })
+    })?;
+    Ok(given.unwrap_or_default())
+}
