@@ -316,15 +316,11 @@ fn options_and_answers_in_json() {
 fn tokens_are_explained_by_their_merges() {
     let engine = open("gpt2-plain");
     let tokens = engine.tokenizer().explain(" the quick \u{1F600}").unwrap();
-    let list = tokens.as_array().unwrap();
-    let the = &list[0];
-    assert_eq!(the["token"], "Ġthe");
-    assert_eq!(the["bytes"], json!([32, 116, 104, 101]));
-    let merges = the["merges"].as_array().unwrap().iter();
-    let merges: Vec<String> =
-        merges.map(|m| format!("{}+{}", m["left"].as_str().unwrap(), m["right"].as_str().unwrap())).collect();
+    assert_eq!((tokens[0].token.as_str(), tokens[0].bytes.as_slice()), ("Ġthe", b" the".as_slice()));
+    let merges: Vec<String> = tokens[0].merges.iter().map(|m| format!("{}+{}", m.left, m.right)).collect();
     assert_eq!(merges, ["h+e", " +t", " t+he"]);
     // An emoji of four bytes is four tokens of one byte, with one place in the text.
-    let bytes: Vec<&Value> = list.iter().filter(|token| token["bytes"].as_array().unwrap().len() == 1).collect();
-    assert!(bytes.iter().filter(|token| token["end"] == json!(15)).count() >= 3, "{list:?}");
+    assert!(tokens.iter().filter(|token| token.bytes.len() == 1 && token.piece.end == 15).count() >= 3, "{tokens:?}");
+    let told = report::explained(&tokens, &|at| 100 + at);
+    assert_eq!((told[0]["start"].as_u64(), told[0]["merges"][1]["rank"].as_u64()), (Some(100), Some(1)));
 }

@@ -1,10 +1,21 @@
 //! What was seen, as the JavaScript API and the command line tell it: names in camel case, texts beside ids. Large arrays
 //! have a place in the JSON and are put there by whoever sends it, nested or typed.
 
-use super::{At, Candidate, Cell, Choice, Inspection, Neighbor, Scored, Which};
+use super::{At, Candidate, Cell, Choice, Contribution, Inspection, Matrix, Neighbor, Scored, Stage, Survivor, Which};
 use crate::engine::Engine;
-use crate::model::Site;
-use serde_json::{Value, json};
+use crate::model::{Part, Site};
+use crate::text::{Explained, Merge};
+use serde_json::Value;
+
+/// A JSON object; `json!` would write out every field's insertion where it stands.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    fill(&mut fields.into_iter())
+}
+
+#[inline(never)]
+fn fill(fields: &mut dyn Iterator<Item = (&str, Value)>) -> Value {
+    Value::Object(fields.map(|(name, value)| (name.to_string(), value)).collect())
+}
 
 /// An array that belongs somewhere in the JSON.
 pub struct Array<'a> {
@@ -16,53 +27,56 @@ pub struct Array<'a> {
 
 /// All of it but the arrays, for which there is null.
 pub fn json(engine: &Engine, found: &Inspection) -> Value {
-    let tokens: Vec<Value> = found.ids.iter().map(|id| json!({ "id": id, "text": engine.token_text(*id) })).collect();
-    let mut out = json!({
-        "ids": found.ids,
-        "tokens": tokens,
-        "topK": candidates(engine, &found.top_k),
-        "entropy": found.entropy,
-    });
     let heads = engine.spec().heads;
+    let tokens = found.ids.iter().map(|id| object([("id", (*id).into()), ("text", engine.token_text(*id).into())]));
+    let mut out = object([
+        ("ids", found.ids.clone().into()),
+        ("tokens", tokens.collect()),
+        ("topK", candidates(engine, &found.top_k)),
+        ("entropy", found.entropy.into()),
+    ]);
     let mut put = |name: &str, value: Value| out[name] = value;
     if !found.attention.is_empty() {
         put("attention", attention(found, heads));
     }
     if let Some(overview) = &found.overview {
-        let layers = engine.spec().layers;
-        put(
-            "overview",
-            json!({ "cells": overview.cells, "layers": layers, "heads": heads, "values": null, "habits": null }),
-        );
+        let sizes =
+            [("cells", overview.cells.into()), ("layers", engine.spec().layers.into()), ("heads", heads.into())];
+        put("overview", object(sizes));
     }
     if !found.lens.is_empty() {
-        let rows: Vec<Vec<Value>> =
-            found.lens.iter().map(|row| row.iter().map(|cell| cell_json(engine, cell)).collect()).collect();
-        put("logitLens", json!(rows));
+        let row = |row: &Vec<Cell>| row.iter().map(|cell| cell_json(engine, cell)).collect::<Value>();
+        put("logitLens", found.lens.iter().map(row).collect());
     }
     if let Some(attribution) = &found.attribution {
-        let parts = attribution.parts.iter();
-        let parts: Vec<Value> = parts
-            .map(|part| json!({ "site": site_name(part.site), "layer": part.layer, "value": part.value }))
-            .collect();
-        let (id, logit) = (attribution.id, attribution.logit);
-        put("attribution", json!({ "id": id, "text": engine.token_text(id), "logit": logit, "parts": parts }));
-    }
-    for (name, values) in [("norms", &found.norms), ("hiddenStates", &found.hidden_states), ("map", &found.map)] {
-        if !values.is_empty() {
-            put(name, Value::Null);
-        }
+        let part = |part: &Contribution| {
+            object([("site", site_name(part.site).into()), ("layer", part.layer.into()), ("value", part.value.into())])
+        };
+        let id = attribution.id;
+        put(
+            "attribution",
+            object([
+                ("id", id.into()),
+                ("text", engine.token_text(id).into()),
+                ("logit", attribution.logit.into()),
+                ("parts", attribution.parts.iter().map(part).collect()),
+            ]),
+        );
     }
     if let Some(internals) = &found.internals {
         let At { layer, head, position } = internals.at;
         let form = &engine.spec().form;
         put(
             "internals",
-            json!({
-                "layer": layer, "head": head, "position": position,
-                "mean": internals.mean, "variance": internals.variance, "epsilon": form.norm_epsilon,
-                "scale": form.attention_scale,
-            }),
+            object([
+                ("layer", layer.into()),
+                ("head", head.into()),
+                ("position", position.into()),
+                ("mean", internals.mean.into()),
+                ("variance", internals.variance.into()),
+                ("epsilon", form.norm_epsilon.into()),
+                ("scale", form.attention_scale.into()),
+            ]),
         );
     }
     out
@@ -110,7 +124,7 @@ pub fn arrays<'a>(engine: &Engine, found: &'a Inspection) -> Vec<Array<'a>> {
 /// Values in lists of lists.
 pub fn nested(shape: &[usize], values: &[f32]) -> Value {
     match shape {
-        [] | [_] => json!(values),
+        [] | [_] => values.into(),
         [first, rest @ ..] => {
             let size = values.len() / (*first).max(1);
             values.chunks(size.max(1)).map(|part| nested(rest, part)).collect()
@@ -128,29 +142,39 @@ fn is_every(found: &Inspection, heads: usize) -> bool {
 fn attention(found: &Inspection, heads: usize) -> Value {
     if is_every(found, heads) {
         let layers = found.attention.len() / heads;
-        return json!(vec![vec![Value::Null; heads]; layers]);
+        return vec![Value::from(vec![Value::Null; heads]); layers].into();
     }
-    let list = found.attention.iter().map(|matrix| {
-        let head = match matrix.which {
-            Which::Head(head) => json!(head),
-            Which::Mean => json!("mean"),
-            Which::Max => json!("max"),
+    let one = |matrix: &Matrix| {
+        let head: Value = match matrix.which {
+            Which::Head(head) => head.into(),
+            Which::Mean => "mean".into(),
+            Which::Max => "max".into(),
         };
-        json!({ "layer": matrix.layer, "head": head, "values": null })
-    });
-    list.collect()
+        object([("layer", matrix.layer.into()), ("head", head), ("values", Value::Null)])
+    };
+    found.attention.iter().map(one).collect()
 }
 
-fn candidates(engine: &Engine, list: &[Candidate]) -> Vec<Value> {
-    let one = |Candidate { id, logit, probability }: &Candidate| json!({ "id": id, "text": engine.token_text(*id), "logit": logit, "probability": probability });
+fn candidates(engine: &Engine, list: &[Candidate]) -> Value {
+    let one = |candidate: &Candidate| {
+        object([
+            ("id", candidate.id.into()),
+            ("text", engine.token_text(candidate.id).into()),
+            ("logit", candidate.logit.into()),
+            ("probability", candidate.probability.into()),
+        ])
+    };
     list.iter().map(one).collect()
 }
 
 fn cell_json(engine: &Engine, cell: &Cell) -> Value {
-    json!({
-        "position": cell.position, "top": candidates(engine, &cell.top), "entropy": cell.entropy,
-        "rank": cell.rank, "probability": cell.probability,
-    })
+    object([
+        ("position", cell.position.into()),
+        ("top", candidates(engine, &cell.top)),
+        ("entropy", cell.entropy.into()),
+        ("rank", cell.rank.into()),
+        ("probability", cell.probability.into()),
+    ])
 }
 
 fn site_name(site: Site) -> &'static str {
@@ -166,47 +190,85 @@ fn site_name(site: Site) -> &'static str {
 
 /// How the next token is chosen.
 pub fn choice(engine: &Engine, found: &Choice) -> Value {
-    let stages: Vec<Value> = found
-        .stages
-        .iter()
-        .map(|s| json!({ "name": s.name, "kept": s.kept, "removed": s.removed, "entropy": s.entropy }))
-        .collect();
-    let candidates: Vec<Value> = found
-        .survivors
-        .iter()
-        .map(|s| {
-            json!({
-                "id": s.id, "text": engine.token_text(s.id), "scores": s.scores, "probabilities": s.probabilities,
-                "from": s.from, "to": s.to,
-            })
-        })
-        .collect();
-    let draw = found
-        .draw
-        .as_ref()
-        .map(|draw| json!({ "uniform": draw.uniform, "id": draw.id, "text": engine.token_text(draw.id) }));
-    let greedy = json!({ "id": found.greedy, "text": engine.token_text(found.greedy) });
-    json!({ "stages": stages, "candidates": candidates, "draw": draw, "greedy": greedy })
+    let stage = |stage: &Stage| {
+        object([
+            ("name", stage.name.into()),
+            ("kept", stage.kept.into()),
+            ("removed", stage.removed.into()),
+            ("entropy", stage.entropy.into()),
+        ])
+    };
+    let survivor = |survivor: &Survivor| {
+        object([
+            ("id", survivor.id.into()),
+            ("text", engine.token_text(survivor.id).into()),
+            ("scores", survivor.scores.as_slice().into()),
+            ("probabilities", survivor.probabilities.as_slice().into()),
+            ("from", survivor.from.into()),
+            ("to", survivor.to.into()),
+        ])
+    };
+    let token = |id: u32| object([("id", id.into()), ("text", engine.token_text(id).into())]);
+    let draw = found.draw.as_ref().map(|draw| {
+        let mut out = token(draw.id);
+        out["uniform"] = draw.uniform.into();
+        out
+    });
+    object([
+        ("stages", found.stages.iter().map(stage).collect()),
+        ("candidates", found.survivors.iter().map(survivor).collect()),
+        ("draw", draw.into()),
+        ("greedy", token(found.greedy)),
+    ])
 }
 
 /// How likely a text is.
 pub fn scored(engine: &Engine, list: &[Scored]) -> Value {
     let one = |scored: &Scored| {
-        let mut out = json!({ "id": scored.id, "text": engine.token_text(scored.id) });
+        let mut out = object([("id", scored.id.into()), ("text", engine.token_text(scored.id).into())]);
         if let Some(expected) = &scored.expected {
-            out["probability"] = json!(expected.probability);
-            out["rank"] = json!(expected.rank);
-            out["entropy"] = json!(expected.entropy);
-            out["top"] = json!(candidates(engine, &expected.top));
+            out["probability"] = expected.probability.into();
+            out["rank"] = expected.rank.into();
+            out["entropy"] = expected.entropy.into();
+            out["top"] = candidates(engine, &expected.top);
         }
         out
     };
     list.iter().map(one).collect()
 }
 
+/// How a text became tokens; `place` turns offsets in bytes into those of the caller.
+pub fn explained(list: &[Explained], place: &dyn Fn(usize) -> usize) -> Value {
+    let merge = |merge: &Merge| {
+        object([
+            ("left", merge.left.as_str().into()),
+            ("right", merge.right.as_str().into()),
+            ("rank", merge.rank.into()),
+        ])
+    };
+    let one = |token: &Explained| {
+        object([
+            ("id", token.piece.id.into()),
+            ("token", token.token.as_str().into()),
+            ("special", token.special.into()),
+            ("bytes", token.bytes.as_slice().into()),
+            ("start", place(token.piece.start).into()),
+            ("end", place(token.piece.end).into()),
+            ("merges", token.merges.iter().map(merge).collect()),
+        ])
+    };
+    list.iter().map(one).collect()
+}
+
 /// Tokens like another.
 pub fn neighbors(engine: &Engine, list: &[Neighbor]) -> Value {
-    let one = |n: &Neighbor| json!({ "id": n.id, "text": engine.token_text(n.id), "similarity": n.similarity });
+    let one = |neighbor: &Neighbor| {
+        object([
+            ("id", neighbor.id.into()),
+            ("text", engine.token_text(neighbor.id).into()),
+            ("similarity", neighbor.similarity.into()),
+        ])
+    };
     list.iter().map(one).collect()
 }
 
@@ -214,14 +276,22 @@ pub fn neighbors(engine: &Engine, list: &[Neighbor]) -> Value {
 pub fn form(engine: &Engine) -> Value {
     let spec = engine.spec();
     let form = &spec.form;
-    let parts: Vec<Value> = spec
-        .parts
-        .iter()
-        .map(|part| json!({ "name": part.name, "shape": part.shape, "format": part.format }))
-        .collect();
-    json!({
-        "norm": form.norm, "normEpsilon": form.norm_epsilon, "activation": form.activation, "gated": form.gated,
-        "innerSize": form.inner_size, "ropeTheta": form.rope_theta, "qkNorm": form.qk_norm,
-        "attentionScale": form.attention_scale, "parts": parts,
-    })
+    let part = |part: &Part| {
+        object([
+            ("name", part.name.as_str().into()),
+            ("shape", part.shape.as_slice().into()),
+            ("format", part.format.into()),
+        ])
+    };
+    object([
+        ("norm", form.norm.into()),
+        ("normEpsilon", form.norm_epsilon.into()),
+        ("activation", form.activation.into()),
+        ("gated", form.gated.into()),
+        ("innerSize", form.inner_size.into()),
+        ("ropeTheta", form.rope_theta.into()),
+        ("qkNorm", form.qk_norm.into()),
+        ("attentionScale", form.attention_scale.into()),
+        ("parts", spec.parts.iter().map(part).collect()),
+    ])
 }

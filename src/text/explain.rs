@@ -1,19 +1,31 @@
 //! How a text became tokens: the bytes of each token and, where pairs are merged, the merges that led to it in their order.
 
-use super::{Model, Tokenizer, stream};
+use super::{Model, Piece, Tokenizer, stream};
 use crate::Result;
-use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// Longer words are not taken apart: nobody reads so many merges.
 const LONGEST: usize = 64;
 
+/// A token of a text, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    pub piece: Piece,
+    /// As it stands in the vocabulary.
+    pub token: String,
+    pub special: bool,
+    /// What it stands for wherever it is.
+    pub bytes: Vec<u8>,
+    /// From its first symbols to the token, in their order; none where the vocabulary has none.
+    pub merges: Vec<Merge>,
+}
+
 /// Two neighbours that became one.
-#[derive(Debug, PartialEq)]
-pub(super) struct Merge {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merge {
     pub left: String,
     pub right: String,
-    /// Its place in the list of merges, 0 the first that was learned; of a vocabulary with scores, the new token's id.
+    /// Its place in the list of merges, 0 the first that was learned.
     pub rank: u32,
 }
 
@@ -21,33 +33,23 @@ pub(super) struct Merge {
 pub(super) type Ranks = HashMap<(String, String), u32>;
 
 impl Tokenizer {
-    /// Every token of `text` with special tokens: its id, its text where it is some, its bytes, its place in the text (byte
-    /// offsets), and its merges (none where the vocabulary has none).
+    /// Every token of `text`, special ones included.
     ///
     /// # Errors
     /// Those of encoding.
-    pub fn explain(&self, text: &str) -> Result<Value> {
+    pub fn explain(&self, text: &str) -> Result<Vec<Explained>> {
         let pieces = self.encode_with_offsets(text)?;
         let ranks = self.ranks();
-        let one = |piece: &super::Piece| {
+        let one = |piece: Piece| {
             let special = self.is_special(piece.id);
             let token = self.token(piece.id).unwrap_or_default();
             let merges = match (special, &ranks) {
                 (false, Some(ranks)) => self.merges_of(&token, ranks),
                 _ => Vec::new(),
             };
-            let readable =
-                |symbol: &str| String::from_utf8_lossy(&stream::bytes_of(&self.inner.decoder, symbol)).into_owned();
-            let merges: Vec<Value> = merges
-                .iter()
-                .map(|m| json!({ "left": readable(&m.left), "right": readable(&m.right), "rank": m.rank }))
-                .collect();
-            json!({
-                "id": piece.id, "token": token, "special": special, "bytes": self.token_bytes(piece.id),
-                "start": piece.start, "end": piece.end, "merges": merges,
-            })
+            Explained { piece, token, special, bytes: self.token_bytes(piece.id), merges }
         };
-        Ok(pieces.iter().map(one).collect())
+        Ok(pieces.into_iter().map(one).collect())
     }
 
     /// The merges of the vocabulary, if it has any.
@@ -58,14 +60,20 @@ impl Tokenizer {
         }
     }
 
-    /// The merges that make a token of its first symbols; none where they do not lead to it.
+    /// The merges that make a token of its first symbols, as they read; none where they do not lead to it.
     fn merges_of(&self, token: &str, ranks: &Ranks) -> Vec<Merge> {
         let symbols: Vec<String> = token.chars().map(String::from).collect();
         if symbols.len() > LONGEST {
             return Vec::new();
         }
-        let (merges, left) = merged(symbols, ranks);
-        if left.len() == 1 { merges } else { Vec::new() }
+        let (mut merges, left) = merged(symbols, ranks);
+        if left.len() != 1 {
+            return Vec::new();
+        }
+        for part in merges.iter_mut().flat_map(|merge| [&mut merge.left, &mut merge.right]) {
+            *part = String::from_utf8_lossy(&stream::bytes_of(&self.inner.decoder, part)).into_owned();
+        }
+        merges
     }
 }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use stream::{Decoder, Stage};
 
 pub(crate) use bytes::letter_of;
+pub use explain::{Explained, Merge};
 pub(crate) use split::{GPT2, Words};
 pub use stream::StreamDecoder;
 pub use to_gguf::{GgufVocabulary, to_gguf};

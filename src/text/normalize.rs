@@ -61,7 +61,7 @@ impl Normalizer {
             }
             _ => {}
         }
-        let other = serde_json::from_value(json.clone());
+        let other = by_type(kind, json.clone());
         other.map(Self::Other).map_err(|e| bad("a normalizer of a known type", &format!("{kind}: {e}")))
     }
 
@@ -75,5 +75,24 @@ impl Normalizer {
             Self::Replace { what, with } => text.replace(what, with),
             Self::Other(wrapper) => wrapper.normalize(text),
         }
+    }
+}
+
+/// One of the crate's own. Each by its own type: reading "any of them" would bring its older forms along.
+fn by_type(kind: &str, json: Value) -> serde_json::Result<NormalizerWrapper> {
+    use serde_json::from_value as read;
+    match kind {
+        "BertNormalizer" => read(json).map(NormalizerWrapper::BertNormalizer),
+        "ByteLevel" => read(json).map(NormalizerWrapper::ByteLevel),
+        "Lowercase" => read(json).map(NormalizerWrapper::Lowercase),
+        "NFC" => read(json).map(NormalizerWrapper::NFC),
+        "NFD" => read(json).map(NormalizerWrapper::NFD),
+        "NFKC" => read(json).map(NormalizerWrapper::NFKC),
+        "NFKD" => read(json).map(NormalizerWrapper::NFKD),
+        "Nmt" => read(json).map(NormalizerWrapper::Nmt),
+        "Prepend" => read(json).map(NormalizerWrapper::Prepend),
+        "Strip" => read(json).map(NormalizerWrapper::StripNormalizer),
+        "StripAccents" => read(json).map(NormalizerWrapper::StripAccents),
+        _ => Err(serde::de::Error::custom("it is not one of the tokenizers crate")),
     }
 }

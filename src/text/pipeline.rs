@@ -140,7 +140,7 @@ impl Pipeline {
     /// The merges of a byte-pair model with their ranks, which the crate tells by writing the model out.
     pub(super) fn ranks(&self) -> Option<Ranks> {
         let ModelWrapper::BPE(model) = &self.model else { return None };
-        let written = serde_json::to_value(model).ok()?;
+        let written: Value = serde_json::from_str(&serde_json::to_string(model).ok()?).ok()?;
         let merges = written.get("merges")?.as_array()?;
         let pair = |(rank, merge): (usize, &Value)| Some((merge_from_json(merge).ok()?, rank as u32));
         Some(merges.iter().enumerate().filter_map(pair).collect())

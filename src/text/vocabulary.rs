@@ -96,8 +96,15 @@ pub(super) fn from_json(model: &Value) -> Result<Core> {
             if kind != Some("Unigram") {
                 vocab_from_json(model.get("vocab"))?;
             }
-            let model: ModelWrapper =
-                serde_json::from_value(model.clone()).map_err(|e| bad("a usable model", &e.to_string()))?;
+            // Each by its own type: reading "any of them" would bring the crate's older forms along.
+            let mut parts = model.clone();
+            parts.as_object_mut().map(|parts| parts.remove("type"));
+            let model = match kind {
+                Some("Unigram") => serde_json::from_value(parts).map(ModelWrapper::Unigram),
+                Some("WordLevel") => serde_json::from_value(parts).map(ModelWrapper::WordLevel),
+                _ => serde_json::from_value(parts).map(ModelWrapper::WordPiece),
+            };
+            let model = model.map_err(|e| bad("a usable model", &e.to_string()))?;
             let largest_id = model.get_vocab().into_values().max();
             Ok(Core { model, largest_id })
         }

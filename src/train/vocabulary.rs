@@ -10,12 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use tokenizers::decoders::fuse::Fuse;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{AddedToken, Model as _, SplitDelimiterBehavior};
+use tokenizers::{AddedToken, Model as _};
 
 /// What stands for a character outside the vocabulary, where the kind has such.
 const UNKNOWN: &str = "<unk>";
@@ -78,7 +75,7 @@ impl Vocabulary {
         let model = learn(&words, kind, size, special)?;
         let tokens = count_tokens(&model, &words, kind)?;
         let bytes: u64 = words.iter().map(|(word, count)| word.len() as u64 * count).sum();
-        let tokenizer_json = tokenizer_json(model, kind)?;
+        let tokenizer_json = tokenizer_json(&model, kind)?;
         let merges = merges(&tokenizer_json)?;
         let tokenizer = Tokenizer::from_json(&tokenizer_json)?;
         let size = tokenizer.vocab_size();
@@ -186,23 +183,43 @@ fn count_tokens(model: &BPE, words: &[(String, u64)], kind: VocabularyKind) -> R
     })
 }
 
-fn tokenizer_json(model: BPE, kind: VocabularyKind) -> Result<String> {
-    let mut tokenizer = tokenizers::Tokenizer::new(model);
-    if kind == VocabularyKind::ByteLevelBpe {
-        tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, true, true))).with_decoder(Some(ByteLevel::default()));
+/// As the `tokenizers` crate writes it; written here, its code for all other kinds stays out of the page.
+fn tokenizer_json(model: &BPE, kind: VocabularyKind) -> Result<String> {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let byte_level = |prefix: bool| {
+        format!(r#"{{"type":"ByteLevel","add_prefix_space":{prefix},"trim_offsets":true,"use_regex":true}}"#)
+    };
+    let (pre_tokenizer, decoder) = if kind == VocabularyKind::ByteLevelBpe {
+        (byte_level(false), byte_level(true))
     } else {
         // Spaces stay in the tokens, so that decoding is joining them.
-        let words = Split::new(SplitPattern::Regex(GPT2.to_string()), SplitDelimiterBehavior::Isolated, false);
-        tokenizer.with_pre_tokenizer(Some(words.map_err(failed)?)).with_decoder(Some(Fuse::new()));
-    }
-    tokenizer.add_special_tokens(special_tokens(kind)).map_err(failed)?;
+        let pattern = quoted(GPT2);
+        let split =
+            format!(r#"{{"type":"Split","pattern":{{"Regex":{pattern}}},"behavior":"Isolated","invert":false}}"#);
+        (split, r#"{"type":"Fuse"}"#.to_string())
+    };
+    let flags = r#""single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true"#;
+    let special = special_tokens(kind);
+    let added = special.iter().map(|token| {
+        let id = model.token_to_id(&token.content).unwrap_or_default();
+        format!(r#"{{"id":{id},"content":{},{flags}}}"#, quoted(&token.content))
+    });
+    let added = added.collect::<Vec<_>>().join(",");
+    let (end, id) = (quoted(END_OF_TEXT), model.token_to_id(END_OF_TEXT).unwrap_or_default());
     // Every document the model sees begins so; a prompt must too.
-    let id = tokenizer.token_to_id(END_OF_TEXT).unwrap_or_default();
-    let begun = format!("{END_OF_TEXT} $A");
-    let mut template = TemplateProcessing::builder();
-    template.try_single(begun).map_err(failed)?.special_tokens(vec![(END_OF_TEXT, id)]);
-    tokenizer.with_post_processor(Some(template.build().map_err(failed)?));
-    tokenizer.to_string(true).map_err(failed)
+    let begun = format!(r#"{{"SpecialToken":{{"id":{end},"type_id":0}}}}"#);
+    let text = |id: &str, kind: u8| format!(r#"{{"Sequence":{{"id":"{id}","type_id":{kind}}}}}"#);
+    let (first, second) = (text("A", 0), text("B", 1));
+    let special = format!(r#"{{{end}:{{"id":{end},"ids":[{id}],"tokens":[{end}]}}}}"#);
+    let model = serde_json::to_string(model).map_err(failed)?;
+    Ok(format!(
+        concat!(
+            r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{}],"normalizer":null,"#,
+            r#""pre_tokenizer":{},"post_processor":{{"type":"TemplateProcessing","single":[{},{}],"pair":[{},{}],"#,
+            r#""special_tokens":{}}},"decoder":{},"model":{}}}"#
+        ),
+        added, pre_tokenizer, begun, first, first, second, special, decoder, model
+    ))
 }
 
 pub(super) fn merges(tokenizer_json: &str) -> Result<Vec<(String, String)>> {

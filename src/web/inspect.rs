@@ -61,14 +61,9 @@ impl Engine {
 
     /// How a text becomes tokens: the bytes of each, and the merges that made it.
     pub fn explain(&self, text: &str) -> Result<JsValue, JsValue> {
-        let mut tokens = self.inner.tokenizer().explain(text).map_err(thrown)?;
+        let tokens = self.inner.tokenizer().explain(text).map_err(thrown)?;
         let units = utf16_offsets(text);
-        for token in tokens.as_array_mut().into_iter().flatten() {
-            for end in ["start", "end"] {
-                token[end] = token[end].as_u64().and_then(|at| units.get(at as usize)).copied().into();
-            }
-        }
-        to_js(&tokens)
+        to_js(&report::explained(&tokens, &|at| units.get(at).map_or(0, |unit| *unit as usize)))
     }
 
     /// The parts of the model with their shapes, and what tells it from others.

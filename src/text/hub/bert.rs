@@ -5,7 +5,7 @@ use super::text;
 use crate::Result;
 use crate::files::Files;
 use crate::text::{bad, unsupported};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The special tokens by their names in `tokenizer_config.json`, and what they are unless it says so.
 const SPECIAL: [(&str, &str); 5] = [
@@ -15,6 +15,24 @@ const SPECIAL: [(&str, &str); 5] = [
     ("sep_token", "[SEP]"),
     ("mask_token", "[MASK]"),
 ];
+
+/// What such a tokenizer.json looks like; the rest is put into it.
+const FORM: &str = r###"{
+    "version": "1.0",
+    "added_tokens": [
+        {"id": 0, "content": "", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+    ],
+    "normalizer": {"type": "BertNormalizer", "clean_text": true},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "post_processor": {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"type_id": 0}}],
+        "pair": [],
+        "special_tokens": {"": {"ids": [0], "tokens": [""]}}
+    },
+    "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+    "model": {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
+}"###;
 
 /// The tokenizer as a `tokenizer.json`.
 pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result<Value> {
@@ -41,42 +59,30 @@ pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result
     };
     let (unknown, _) = token("unk_token")?;
     let ((cls, cls_id), (sep, sep_id)) = (token("cls_token")?, token("sep_token")?);
-    let added: Vec<Value> = special
-        .iter()
-        .filter_map(|(_, token)| {
-            let flags = json!({ "single_word": false, "lstrip": false, "rstrip": false, "normalized": false });
-            let mut added = json!({ "id": id(token)?, "content": token, "special": true });
-            added.as_object_mut()?.extend(flags.as_object().cloned().unwrap_or_default());
-            Some(added)
-        })
-        .collect();
-    let flag = |field: &str, usual: bool| config.get(field).and_then(Value::as_bool).unwrap_or(usual);
-    let place = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
-    let one = |token: &str, id: u64| json!({ "id": token, "ids": [id], "tokens": [token] });
-    Ok(json!({
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": true,
-            "handle_chinese_chars": flag("tokenize_chinese_chars", true),
-            "strip_accents": config.get("strip_accents").and_then(Value::as_bool),
-            "lowercase": flag("do_lower_case", true),
-        },
-        "pre_tokenizer": { "type": "BertPreTokenizer" },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [place(&cls), { "Sequence": { "id": "A", "type_id": 0 } }, place(&sep)],
-            "pair": [],
-            "special_tokens": { cls.as_str(): one(&cls, cls_id), sep.as_str(): one(&sep, sep_id) },
-        },
-        "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
-        "model": {
-            "type": "WordPiece",
-            "unk_token": unknown,
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": vocab,
-        },
-    }))
+    let mut document: Value = serde_json::from_str(FORM).map_err(|e| bad("a form that is JSON", &e.to_string()))?;
+    let special_token = |token: &str, id: u64| -> Value {
+        let mut special: Value = document["added_tokens"][0].clone();
+        (special["id"], special["content"]) = (id.into(), token.into());
+        special
+    };
+    let added: Vec<Value> = special.iter().filter_map(|(_, token)| Some(special_token(token, id(token)?))).collect();
+    document["added_tokens"] = added.into();
+    let normalizer = &mut document["normalizer"];
+    for (field, name) in [("tokenize_chinese_chars", "handle_chinese_chars"), ("do_lower_case", "lowercase")] {
+        normalizer[name] = config.get(field).and_then(Value::as_bool).unwrap_or(true).into();
+    }
+    normalizer["strip_accents"] = config.get("strip_accents").cloned().unwrap_or_default();
+    let around = &mut document["post_processor"];
+    for (place, (token, id)) in [(0, (&cls, cls_id)), (2, (&sep, sep_id))] {
+        around["single"][place]["SpecialToken"]["id"] = token.as_str().into();
+        let mut one = around["special_tokens"][""].clone();
+        (one["id"], one["ids"][0], one["tokens"][0]) = (token.as_str().into(), id.into(), token.as_str().into());
+        around["special_tokens"][token.as_str()] = one;
+    }
+    if let Some(special) = around["special_tokens"].as_object_mut() {
+        special.remove("");
+    }
+    document["model"]["unk_token"] = unknown.into();
+    document["model"]["vocab"] = vocab.into();
+    Ok(document)
 }
