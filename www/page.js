@@ -43,6 +43,8 @@ const writer = new Writer({ text, editor, settings, alternatives, notices, meter
 
 /** The model in use. @type {{ entry: Entry, model: Model } | null} */
 let loaded = null;
+/** Whoever wants to know of another model. @type {Set<() => void>} */
+const modelListeners = new Set();
 /** The load under way. @type {AbortController | null} */
 let loading = null;
 /** What to load again after a crash. @type {Entry | null} */
@@ -96,6 +98,7 @@ function use(next) {
   writer.wholeText();
   meters.model(next?.model.info ?? null);
   unknown.model(next?.entry ?? null);
+  for (const listener of modelListeners) listener();
   if (!next) return;
   lastEntry = next.entry;
   picker.keep({ ...next.entry, parameters: next.model.info.parameters });
@@ -337,8 +340,8 @@ alternatives.onChoose = (words) => {
 };
 picker.onUnreadable = (detail) => notices.error('io', { detail });
 picker.onPick = (entry) => {
-  // Files may be dropped on the list of models as well.
-  if (currentView() !== 'write') location.hash = '#write';
+  // Files may be dropped on any view.
+  if (!['write', 'inside'].includes(currentView())) location.hash = '#write';
   choose(entry);
 };
 addEventListener('pagehide', save);
@@ -460,6 +463,11 @@ startViews(
     current: () => loaded?.entry ?? null,
     saved: offerSaved,
     stored: (entries) => picker.offerStored(entries),
+    model: () => loaded?.model ?? null,
+    onModel: (listener) => void modelListeners.add(listener),
+    title: () => (loaded ? titleOf(loaded.entry) : ''),
+    text: () => text.text,
+    models: () => picker.all,
   },
   (error) => notices.error('io', { detail: String(error) }),
 );

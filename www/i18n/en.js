@@ -6,6 +6,7 @@ export default {
 
   'views.label': 'Views',
   'views.write': 'Write',
+  'views.inside': 'See inside',
   'views.train': 'Train',
   'views.library': 'Models',
 
