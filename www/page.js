@@ -49,6 +49,8 @@ const modelListeners = new Set();
 let loading = null;
 /** What to load again after a crash. @type {Entry | null} */
 let lastEntry = null;
+/** The model that a link asks for, before the list of models is there. @type {string | null} */
+let wanted = null;
 /** The person has chosen a model, rather than the page for them. */
 let chosen = recallInTab('model') !== null;
 
@@ -136,7 +138,7 @@ async function start() {
     const before = recallInTab('model');
     if (typeof before === 'string' && before.startsWith('saved:')) await offerSaved();
     if (typeof before === 'string' && before.startsWith('stored:')) await offerStored();
-    const entry = picker.find(before) ?? picker.default;
+    const entry = picker.find(wanted ?? before) ?? picker.find(before) ?? picker.default;
     // Somebody may have dropped a model of their own meanwhile.
     if (entry && !loading && !loaded) await open(entry);
   } catch (error) {
@@ -341,7 +343,7 @@ alternatives.onChoose = (words) => {
 picker.onUnreadable = (detail) => notices.error('io', { detail });
 picker.onPick = (entry) => {
   // Files may be dropped on any view.
-  if (!['write', 'inside'].includes(currentView())) location.hash = '#write';
+  if (!['write', 'inside', 'lessons'].includes(currentView())) location.hash = '#write';
   choose(entry);
 };
 addEventListener('pagehide', save);
@@ -468,6 +470,11 @@ startViews(
     title: () => (loaded ? titleOf(loaded.entry) : ''),
     text: () => text.text,
     models: () => picker.all,
+    use: (id) => {
+      wanted = id;
+      const entry = picker.find(id);
+      if (entry) choose(entry);
+    },
   },
   (error) => notices.error('io', { detail: String(error) }),
 );

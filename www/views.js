@@ -10,10 +10,10 @@ import { byId } from './notices.js';
 
 /**
  * What a view may ask of the page: to write with a model, and which model is in use there; the text that is written, and all
- * models there are. `title` is that of the model in use.
+ * models there are. `title` is that of the model in use, and `use` opens a listed one.
  * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void>,
  *             stored: (entries: Entry[]) => void, model: () => Model | null, onModel: (listener: () => void) => void,
- *             title: () => string, text: () => string, models: () => Entry[] }} Page
+ *             title: () => string, text: () => string, models: () => Entry[], use: (id: string) => void }} Page
  */
 
 /** @typedef {(root: HTMLElement, page: Page) => void} Open  fills its part of the page */
@@ -22,6 +22,7 @@ import { byId } from './notices.js';
 const VIEWS = {
   write: null,
   inside: () => import('./views/inside/inside.js'),
+  lessons: () => import('./views/lessons/lessons.js'),
   train: () => import('./views/train/train.js'),
   library: () => import('./views/library/library.js'),
 };

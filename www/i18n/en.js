@@ -7,6 +7,7 @@ export default {
   'views.label': 'Views',
   'views.write': 'Write',
   'views.inside': 'See inside',
+  'views.lessons': 'Lessons',
   'views.train': 'Train',
   'views.library': 'Models',
 
