@@ -55,9 +55,14 @@ export class Picker {
     return defaultOf(this.#shipped, getLanguage());
   }
 
+  /** Every model that is listed. @returns {Entry[]} */
+  get all() {
+    return [...this.#shipped, ...this.#saved, ...this.#stored, ...this.#own];
+  }
+
   /** @param {string} id @returns {Entry | null} */
   find(id) {
-    return [...this.#shipped, ...this.#saved, ...this.#stored, ...this.#own].find((entry) => entry.id === id) ?? null;
+    return this.all.find((entry) => entry.id === id) ?? null;
   }
 
   /** Shows which model is in use (or on its way). @param {Entry | null} entry */

@@ -43,10 +43,14 @@ const writer = new Writer({ text, editor, settings, alternatives, notices, meter
 
 /** The model in use. @type {{ entry: Entry, model: Model } | null} */
 let loaded = null;
+/** Whoever wants to know of another model. @type {Set<() => void>} */
+const modelListeners = new Set();
 /** The load under way. @type {AbortController | null} */
 let loading = null;
 /** What to load again after a crash. @type {Entry | null} */
 let lastEntry = null;
+/** The model that a link asks for, before the list of models is there. @type {string | null} */
+let wanted = null;
 /** The person has chosen a model, rather than the page for them. */
 let chosen = recallInTab('model') !== null;
 
@@ -96,6 +100,7 @@ function use(next) {
   writer.wholeText();
   meters.model(next?.model.info ?? null);
   unknown.model(next?.entry ?? null);
+  for (const listener of modelListeners) listener();
   if (!next) return;
   lastEntry = next.entry;
   picker.keep({ ...next.entry, parameters: next.model.info.parameters });
@@ -133,7 +138,7 @@ async function start() {
     const before = recallInTab('model');
     if (typeof before === 'string' && before.startsWith('saved:')) await offerSaved();
     if (typeof before === 'string' && before.startsWith('stored:')) await offerStored();
-    const entry = picker.find(before) ?? picker.default;
+    const entry = picker.find(wanted ?? before) ?? picker.find(before) ?? picker.default;
     // Somebody may have dropped a model of their own meanwhile.
     if (entry && !loading && !loaded) await open(entry);
   } catch (error) {
@@ -337,8 +342,8 @@ alternatives.onChoose = (words) => {
 };
 picker.onUnreadable = (detail) => notices.error('io', { detail });
 picker.onPick = (entry) => {
-  // Files may be dropped on the list of models as well.
-  if (currentView() !== 'write') location.hash = '#write';
+  // Files may be dropped on any view.
+  if (!['write', 'inside', 'lessons'].includes(currentView())) location.hash = '#write';
   choose(entry);
 };
 addEventListener('pagehide', save);
@@ -460,6 +465,16 @@ startViews(
     current: () => loaded?.entry ?? null,
     saved: offerSaved,
     stored: (entries) => picker.offerStored(entries),
+    model: () => loaded?.model ?? null,
+    onModel: (listener) => void modelListeners.add(listener),
+    title: () => (loaded ? titleOf(loaded.entry) : ''),
+    text: () => text.text,
+    models: () => picker.all,
+    use: (id) => {
+      wanted = id;
+      const entry = picker.find(id);
+      if (entry) choose(entry);
+    },
   },
   (error) => notices.error('io', { detail: String(error) }),
 );

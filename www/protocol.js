@@ -48,6 +48,8 @@
  * @property {number} parameters
  * @property {number} vocabSize
  * @property {number} contextLength  the most tokens the model can attend to
+ * @property {number} headDim  the width of a head
+ * @property {number} keyValueHeads
  * @property {string} quantization  the format of most weights
  * @property {'BPE' | 'Unigram' | 'WordPiece' | 'WordLevel'} tokenizer  the kind of its vocabulary
  * @property {string[]} decodedFormats  formats without a fast path of their own: rows are decoded as they are used

@@ -6,11 +6,14 @@
 import { byId } from './notices.js';
 
 /** @import { Entry } from './catalog.js' */
+/** @import { Model } from './inkling.js' */
 
 /**
- * What a view may ask of the page: to write with a model, and which model is in use there.
+ * What a view may ask of the page: to write with a model, and which model is in use there; the text that is written, and all
+ * models there are. `title` is that of the model in use, and `use` opens a listed one.
  * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void>,
- *             stored: (entries: Entry[]) => void }} Page
+ *             stored: (entries: Entry[]) => void, model: () => Model | null, onModel: (listener: () => void) => void,
+ *             title: () => string, text: () => string, models: () => Entry[], use: (id: string) => void }} Page
  */
 
 /** @typedef {(root: HTMLElement, page: Page) => void} Open  fills its part of the page */
@@ -18,6 +21,8 @@ import { byId } from './notices.js';
 /** A view is a folder or file in views/ and a line here. @type {Record<string, (() => Promise<{ open: Open }>) | null>} */
 const VIEWS = {
   write: null,
+  inside: () => import('./views/inside/inside.js'),
+  lessons: () => import('./views/lessons/lessons.js'),
   train: () => import('./views/train/train.js'),
   library: () => import('./views/library/library.js'),
 };
@@ -39,7 +44,7 @@ export function startViews(page, onError) {
     const name = wanted || 'write';
     document.body.dataset.view = name;
     for (const part of document.querySelectorAll('[data-for]')) {
-      /** @type {HTMLElement} */ (part).hidden = /** @type {HTMLElement} */ (part).dataset.for !== name;
+      /** @type {HTMLElement} */ (part).hidden = !/** @type {HTMLElement} */ (part).dataset.for?.split(' ').includes(name);
     }
     for (const link of document.querySelectorAll('#views a')) {
       if (/** @type {HTMLElement} */ (link).dataset.view === name) link.setAttribute('aria-current', 'page');

@@ -5,6 +5,7 @@ mod builds;
 mod common;
 mod driver;
 mod hosts;
+mod inside;
 mod models;
 mod offline;
 mod store;

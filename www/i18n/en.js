@@ -6,6 +6,8 @@ export default {
 
   'views.label': 'Views',
   'views.write': 'Write',
+  'views.inside': 'See inside',
+  'views.lessons': 'Lessons',
   'views.train': 'Train',
   'views.library': 'Models',
 

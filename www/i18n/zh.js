@@ -8,6 +8,8 @@ export default {
 
   'views.label': '视图',
   'views.write': '写作',
+  'views.inside': '看里面',
+  'views.lessons': '课程',
   'views.train': '训练',
   'views.library': '模型',
 

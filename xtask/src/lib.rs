@@ -29,6 +29,7 @@ mod foreign;
 pub mod model;
 pub mod precache;
 pub mod process;
+pub mod screenshots;
 pub mod serve;
 pub mod server;
 pub mod stand_in;

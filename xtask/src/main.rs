@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::model::{convert, eval, generate, inspect, logits, tokenize};
-use xtask::{assemble, bench, build, serve, test, train, vendor};
+use xtask::{assemble, bench, build, screenshots, serve, test, train, vendor};
 
 /// The commands of inkling, a language model that runs inside a web page.
 #[derive(Parser)]
@@ -37,6 +37,8 @@ enum Command {
     Vendor(vendor::Args),
     /// Train a model by a recipe, with the trainer of the page
     Train(train::Args),
+    /// Take pictures of every view of the built page
+    Screenshots(screenshots::Args),
     /// Measure, beside the peers that are there
     Bench(bench::Args),
     /// Put the engines and the models into the folder that Trunk is staging (Trunk's hook calls this)
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Vendor(args) => vendor::run(args),
         Command::Train(args) => train::run(args),
+        Command::Screenshots(args) => screenshots::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Assemble(args) => assemble::run(args),
     };
