@@ -53,3 +53,36 @@ fn the_catalogue_says_what_is_there() {
         assert!(!written[0].text.trim().is_empty());
     }
 }
+
+/// What a lesson shows before a model has arrived is what the model then says.
+#[test]
+fn recordings_are_what_the_models_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recorded: Value =
+        serde_json::from_slice(&std::fs::read(root.join("www/lessons/recorded.json")).unwrap()).unwrap();
+    for language in ["en", "zh"] {
+        let recorded = &recorded["tokens"][language];
+        let folder = root.join("models").join(recorded["model"].as_str().unwrap());
+        let engine = Engine::open(Files::open(&folder).unwrap()).unwrap();
+        let ids = engine.tokenizer().encode(recorded["text"].as_str().unwrap(), true).unwrap();
+        let said: Vec<Value> = ids.iter().map(|id| json!({ "id": id, "text": engine.token_text(*id) })).collect();
+        assert_eq!(recorded["tokens"], json!(said));
+    }
+}
+
+/// Every lesson has its words in every language, with as many steps as its plan.
+#[test]
+fn lessons_have_their_words() {
+    let lessons = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/lessons");
+    let plan = std::fs::read_to_string(lessons.join("plan.js")).unwrap();
+    let entries: Vec<&str> = plan.split("    id: '").skip(1).collect();
+    assert_eq!(entries.len(), 8);
+    for entry in entries {
+        let id = entry.split('\'').next().unwrap();
+        let steps = entry.matches("{ panel: ").count() + entry.matches("{ check: ").count();
+        for language in ["en", "zh"] {
+            let words = std::fs::read_to_string(lessons.join(language).join(format!("{id}.js"))).unwrap();
+            assert_eq!(words.matches("heading: ").count(), steps, "{language}/{id}");
+        }
+    }
+}

@@ -2,7 +2,6 @@
 //! command line.
 use serde_json::{Value, json};
 
-use crate::common::fixtures;
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
 use inkling::Engine;
@@ -48,7 +47,12 @@ async fn settled(page: &Page, panels: &str, text: &str) {
 }
 
 async fn texts(page: &Page, selector: &str) -> Vec<String> {
-    let found = page.eval("return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", vec![json!(selector)]).await;
+    let found = page
+        .eval(
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)",
+            vec![json!(selector)],
+        )
+        .await;
     found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_string()).collect()
 }
 
@@ -58,7 +62,7 @@ async fn table(page: &Page, panel: &str, nth: usize) -> Vec<Vec<String>> {
         const figure = document.querySelectorAll(`.inside-panel[data-panel='${arguments[0]}'] figure`)[arguments[1]];
         const details = figure.querySelector('figcaption details');
         details.open = true;
-        for (let tries = 0; tries < 100 && !figure.querySelector('tbody tr'); tries += 1) await new Promise((done) => setTimeout(done, 20));
+        for (let tries = 0; tries < 100 && !figure.querySelector('.inside-table tbody tr'); tries += 1) await new Promise((done) => setTimeout(done, 20));
         return [...figure.querySelectorAll('.inside-table tr')].map((row) => [...row.children].map((cell) => cell.textContent));";
     let rows = page.eval(body, vec![json!(panel), json!(nth)]).await;
     let row = |row: &Value| row.as_array().unwrap().iter().map(|cell| cell.as_str().unwrap().to_string()).collect();
@@ -67,8 +71,12 @@ async fn table(page: &Page, panel: &str, nth: usize) -> Vec<Vec<String>> {
 
 /// A number of the page, in the digits it shows.
 fn close(shown: &str, wanted: f32, what: &str) {
-    let shown: f32 = shown.replace('\u{2212}', "-").parse().unwrap_or_else(|_| panic!("{what}: {shown:?} is no number"));
-    assert!((shown - wanted).abs() <= 2e-3 * wanted.abs().max(1e-2), "{what}: the page shows {shown}, the engine computes {wanted}");
+    let shown: f32 =
+        shown.replace('\u{2212}', "-").parse().unwrap_or_else(|_| panic!("{what}: {shown:?} is no number"));
+    assert!(
+        (shown - wanted).abs() <= 2e-3 * wanted.abs().max(1e-2),
+        "{what}: the page shows {shown}, the engine computes {wanted}"
+    );
 }
 
 #[tokio::test]
@@ -119,7 +127,8 @@ async fn panels_show_what_the_engine_computes() {
     // The lens and the attribution.
     look(&page, "layers", TEXT).await;
     let best = found.top_k[0].id;
-    let (found, told) = seen(&mut native, TEXT, json!({ "logitLens": { "positions": [n - 1] }, "attribution": best, "norms": true }));
+    let (found, told) =
+        seen(&mut native, TEXT, json!({ "logitLens": { "positions": [n - 1] }, "attribution": best, "norms": true }));
     let parts = table(&page, "layers", 2).await;
     for (row, part) in parts[1..].iter().zip(told["attribution"]["parts"].as_array().unwrap()) {
         close(&row[1], part["value"].as_f64().unwrap() as f32, "an attribution");
@@ -163,7 +172,8 @@ async fn a_text_branches() {
     page.click("#branch-undo").await;
     page.wait_for("the beginning", "return document.querySelector('#branch-undo').disabled", Value::Null).await;
     page.click("#branch-beams").await;
-    page.wait_for("beams", "return document.querySelectorAll('.inside-tree [data-beam]').length > 8", Value::Null).await;
+    page.wait_for("beams", "return document.querySelectorAll('.inside-tree [data-beam]').length > 8", Value::Null)
+        .await;
     let ways = table(&page, "branch", 1).await;
     assert!(ways.len() > 3, "{ways:?}");
     let likely: Vec<f64> = ways[1..].iter().map(|row| row[2].parse().unwrap()).collect();
@@ -177,7 +187,7 @@ async fn any_decoder_can_be_looked_into() {
     let Some(dist) = dist() else { return };
     let host = Host::isolated(&dist).await;
     let page = Page::ready(&host.address("/")).await;
-    page.choose(&fixtures().join("models/gguf-llama-q8_0/model.gguf")).await;
+    page.choose(&process::root().join("tests/fixtures/models/gguf-llama-q8_0/model.gguf")).await;
     page.wait_for("the model", "return document.querySelector('#model').dataset.model.startsWith('own:') && document.body.dataset.state === 'ready'", Value::Null).await;
     let text = "The quick brown";
     let all = "tokens+next+branch+attention+layers+architecture+embeddings";
@@ -188,7 +198,9 @@ async fn any_decoder_can_be_looked_into() {
     let parts = table(&page, "architecture", 0).await;
     let parameters: u64 = parts[1..].iter().map(|row| row[2].parse::<u64>().unwrap()).sum();
     assert_eq!(parameters, native.spec().parameters);
-    for block in ["embedding", "norm1", "qkv", "attention", "output", "norm2", "feedForward", "finalNorm", "head", "softmax"] {
+    for block in
+        ["embedding", "norm1", "qkv", "attention", "output", "norm2", "feedForward", "finalNorm", "head", "softmax"]
+    {
         page.eval("document.querySelector(`[data-block='${arguments[0]}']`).click()", vec![json!(block)]).await;
         page.wait_for(block, "return document.querySelector('#architecture-detail pre') !== null && document.querySelector(`[data-block='${arguments[0]}']`).getAttribute('aria-pressed') === 'true' && document.querySelector('.inside-panel[data-panel=architecture]').dataset.state === 'ready'", json!(block)).await;
     }
@@ -217,7 +229,12 @@ async fn two_sides_and_what_a_model_takes_for_granted() {
         const sides = [...document.querySelectorAll('.inside-side')].map((side) => side.querySelector('.inside-candidates .inside-number').textContent);
         return sides[0] !== sides[1]", Value::Null).await;
     page.click("#compare-write").await;
-    page.wait_for("two texts", "return [...document.querySelectorAll('.inside-written')].every((text) => text.textContent.length > 60)", Value::Null).await;
+    page.wait_for(
+        "two texts",
+        "return [...document.querySelectorAll('.inside-written')].every((text) => text.textContent.length > 60)",
+        Value::Null,
+    )
+    .await;
     // The probe, against the engine.
     page.click("#compare-probe").await;
     page.wait_for("the bars", "return document.querySelectorAll('.inside-probe li').length === 7", Value::Null).await;
@@ -242,11 +259,27 @@ async fn odd_texts_are_looked_at_or_refused_in_words() {
     look(&page, panels, "a").await;
     let html = "<img src=x onerror=\"window.hacked = 1\"> <b>bold</b> & \u{202e}\u{0}\u{7}שלום سلام 你好 😀";
     look(&page, panels, html).await;
-    assert_eq!(page.eval("return [window.hacked ?? null, document.querySelectorAll('.inside-panels b, .inside-panels img').length]", vec![]).await, json!([null, 0]));
+    assert_eq!(
+        page.eval(
+            "return [window.hacked ?? null, document.querySelectorAll('.inside-panels b, .inside-panels img').length]",
+            vec![]
+        )
+        .await,
+        json!([null, 0])
+    );
     look(&page, panels, &"The cat sat on the mat. ".repeat(60)).await;
     let note = page.shown("#inside-note").await;
     assert!(note.contains("256"), "what is left out is said: {note}");
-    page.eval("const area = document.querySelector('#inside-text'); area.value = ''; area.dispatchEvent(new Event('input'))", vec![]).await;
-    page.wait_for("an empty state", "return [...document.querySelectorAll('.inside-panel')].every(({ dataset }) => dataset.state === 'empty')", Value::Null).await;
+    page.eval(
+        "const area = document.querySelector('#inside-text'); area.value = ''; area.dispatchEvent(new Event('input'))",
+        vec![],
+    )
+    .await;
+    page.wait_for(
+        "an empty state",
+        "return [...document.querySelectorAll('.inside-panel')].every(({ dataset }) => dataset.state === 'empty')",
+        Value::Null,
+    )
+    .await;
     page.finish().await;
 }

@@ -47,7 +47,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(args: Args) -> Result<()> {
     let dist = process::root().join("dist");
-    ensure!(dist.join("index.html").exists(), "expected the built page in dist/, found none; run cargo xtask build first");
+    ensure!(
+        dist.join("index.html").exists(),
+        "expected the built page in dist/, found none; run cargo xtask build first"
+    );
     let out = process::root().join(&args.out);
     fs::create_dir_all(&out).with_context(|| format!("making the folder {}", out.display()))?;
     let browser = Browser::ensure()?;
@@ -80,7 +83,8 @@ async fn pictures(
     only: &str,
 ) -> Result<usize> {
     client.goto(address).await.context("opening the page")?;
-    let look = "localStorage.setItem('inkling.language', arguments[0]); localStorage.setItem('inkling.theme', arguments[1])";
+    let look =
+        "localStorage.setItem('inkling.language', arguments[0]); localStorage.setItem('inkling.theme', arguments[1])";
     client.execute(look, vec![json!(language), json!(theme)]).await.context("choosing language and theme")?;
     client.refresh().await.context("loading the page anew")?;
     wait(client, "the model", "return document.body.dataset.state === 'ready'").await?;
@@ -115,7 +119,10 @@ async fn wait(client: &Client, what: &str, body: &str) -> Result<()> {
         if client.execute(body, vec![]).await.is_ok_and(|found| found == Value::Bool(true)) {
             return Ok(());
         }
-        ensure!(start.elapsed() < PATIENCE, "expected {what} to be there within {PATIENCE:?}, found it still on its way");
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "expected {what} to be there within {PATIENCE:?}, found it still on its way"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

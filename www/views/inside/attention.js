@@ -192,7 +192,7 @@ export class Panel {
     const weights = this.#values.subarray(row * n, (row + 1) * n);
     for (const [i, piece] of [...this.#tokens.children].entries()) {
       const button = /** @type {HTMLElement} */ (piece);
-      button.style.backgroundColor = i <= row ? css(colours.ramp(Math.sqrt(weights[i] ?? 0) * 0.6)) : '';
+      button.style.backgroundColor = i <= row ? css(colours.ramp(Math.sqrt(weights[i] ?? 0) * 0.3)) : '';
       button.tabIndex = i === row ? 0 : -1;
       button.toggleAttribute('data-here', i === row);
     }

@@ -59,7 +59,11 @@ export class Panel {
     );
     const { map } = await this.subject.inspect({ map: true, topK: 0 });
     this.#map = map ?? new Float32Array();
-    this.#slider.max = String(model.info.layers);
+    // A model begins with all its layers.
+    if (this.#slider.max !== String(model.info.layers)) {
+      this.#slider.max = String(model.info.layers);
+      this.#slider.value = this.#slider.max;
+    }
     this.#paint();
     await this.#choose(this.#at);
   }

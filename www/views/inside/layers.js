@@ -99,7 +99,7 @@ export class Panel {
         make('th', { scope: 'row', text: this.#layerName(layer) }),
         ...cells.map((cell) => {
           const best = cell.top[0];
-          const colour = colours.ramp((best?.probability ?? 0) * 0.6);
+          const colour = colours.ramp((best?.probability ?? 0) * 0.3);
           const button = make('button', { type: 'button', on: { click: () => this.#tell(layer, cell), focus: () => this.#tell(layer, cell) } }, tokenText(best?.text ?? ''));
           button.setAttribute('aria-label', `${visible(best?.text ?? '')}: ${percent(best?.probability ?? 0)}`);
           const made = make('td', { 'data-decided': cell.rank === 0 }, button);

@@ -9,7 +9,7 @@ import { percent, visible } from '../inside/words.js';
 /** Whether the answer is the model's, and what that is, in words. @typedef {{ right: boolean, told: string }} Verdict */
 
 /** The text of a question for a model that writes this language. @param {Record<string, any>} texts @param {string} language */
-export const inLanguage = (texts, language) => texts[language] ?? texts.en;
+export const inLanguage = (texts, language) => texts[language.split('-')[0] ?? ''] ?? texts.en;
 
 /** Han characters follow one another without a space. @param {string} text */
 const spaced = (text) => (/^\p{Script=Han}/u.test(text) ? text : ` ${text.trimStart()}`);
