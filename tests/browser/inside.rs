@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
+use crate::offline::wait_until_kept;
 use inkling::Engine;
 use inkling::files::Files;
 use inkling::inspect::{Wish, inspect, report, score};
@@ -281,5 +282,57 @@ async fn odd_texts_are_looked_at_or_refused_in_words() {
         Value::Null,
     )
     .await;
+    page.finish().await;
+}
+
+/// A lesson from its first step to its last with the keyboard alone and the network cut, in both languages; each question is
+/// answered by the model.
+#[tokio::test]
+async fn lessons_need_a_keyboard_and_nothing_else() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/#library")).await;
+    wait_until_kept(&page).await;
+    host.stop().await;
+    for (language, answer) in [("en", "10"), ("zh", "7")] {
+        page.eval("localStorage.setItem('inkling.language', arguments[0]); sessionStorage.clear(); location.hash = '#lessons'", vec![json!(language)]).await;
+        page.reload().await;
+        page.wait_for("the lessons", "return document.querySelectorAll('.lesson-card').length === 8", Value::Null)
+            .await;
+        page.eval("document.querySelector('.lesson-card a').focus()", vec![]).await;
+        page.press(".lesson-card a", "\u{e007}").await;
+        let step = "return location.hash === `#lessons/tokens/${arguments[0]}` && document.querySelector('#lesson-heading') !== null";
+        page.wait_for("the first step", step, json!(1)).await;
+        page.wait_for(
+            "the pieces",
+            "return document.querySelectorAll('#lessons .inside-piece').length > 4",
+            Value::Null,
+        )
+        .await;
+        for next in 2..=4 {
+            page.press("#lesson-heading", "\u{e014}").await;
+            page.wait_for("the next step", step, json!(next)).await;
+        }
+        page.press("#lesson-answer", &format!("{answer}\u{e007}")).await;
+        page.wait_for(
+            "a verdict",
+            "return document.querySelector('.lesson-result').dataset.right !== undefined",
+            Value::Null,
+        )
+        .await;
+        let told = page.shown(".lesson-result").await;
+        let text = if language == "en" { "The rabbit hopped happily." } else { "两个黄鹂鸣翠柳" };
+        let folder = if language == "en" { "models/stories" } else { "models/poems" };
+        let count =
+            engine(folder).tokenizer().encode_with_offsets(text).unwrap().iter().filter(|p| p.end > p.start).count();
+        assert!(told.contains(&count.to_string()), "{told} for {count}");
+        page.press("#lesson-heading", "\u{e012}").await;
+        page.wait_for("the step before", step, json!(3)).await;
+    }
+    // Presenting takes everything else away, and Escape brings it back.
+    page.click("#lesson-present").await;
+    page.wait_for("presenting", "return document.body.classList.contains('presenting') && getComputedStyle(document.querySelector('header')).display === 'none'", Value::Null).await;
+    page.press("#lesson-heading", "\u{e00c}").await;
+    page.wait_for("the page", "return !document.body.classList.contains('presenting')", Value::Null).await;
     page.finish().await;
 }
