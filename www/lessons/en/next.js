@@ -5,7 +5,7 @@ export default {
   steps: [
     {
       heading: 'One question, thousands of answers',
-      words: ['The model has read the text above. For every token of its list it now says how likely that one comes next. The longest bars are its best guesses.', 'That is all it does. A whole story is this question, asked again after each token.'],
+      words: ['The model has read the text below. For every token of its list it now says how likely that one comes next. The longest bars are its best guesses.', 'That is all it does. A whole story is this question, asked again after each token.'],
       formula: 'P(next token = t | the text) for every t of the vocabulary; all of them together are 1.',
     },
     { heading: 'Sure and unsure', words: ['After some texts one answer towers above the rest; after others many are nearly equal. How unsure the model is can be measured: the entropy says how many equally likely answers it is like.', 'Change the last word and watch the bars.'], formula: 'H = −Σ p · log₂ p, in bits; 2^H equally likely answers are just as uncertain.' },
