@@ -1,7 +1,7 @@
 //! What stands between a figure and its goal: what profiles showed and what was tried. Said only where a goal is missed.
 
-/// By the name of the aim in `goals`. Read from profiles on two cores of an AMD EPYC without AVX-VNNI, in Chromium 156, but for what says
-/// that no profile was taken.
+/// By the name of the aim in `goals`. Read from profiles on two cores of an AMD EPYC without AVX-VNNI, in Chromium 156,
+/// but for what says that no profile was taken.
 pub const LIMITS: [(&str, &str); 9] = [
     (
         "Q8_0 decode, 64+64, of native llama.cpp",
