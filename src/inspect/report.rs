@@ -25,7 +25,7 @@ pub struct Array<'a> {
     pub values: &'a [f32],
 }
 
-/// All of it but the arrays, for which there is null.
+/// All of it but the arrays.
 pub fn json(engine: &Engine, found: &Inspection) -> Value {
     let heads = engine.spec().heads;
     let tokens = found.ids.iter().map(|id| object([("id", (*id).into()), ("text", engine.token_text(*id).into())]));

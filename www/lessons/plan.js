@@ -8,8 +8,8 @@
 /**
  * A question with an answer that the model gives.
  * `tokens`: how many tokens a text has. `rank`: a guess at the next word, with its place in the model's list. `likelier`: which
- * of some ways to go on is likeliest. `entropy`: after which of some texts the model is least sure. `surprise`: which word of a
- * text surprises it most. `layers`: after which layer it has settled.
+ * of some ways to go on is likeliest. `entropy`: after which of some texts the model is least sure. `layers`:
+ * after which layer it has settled.
  * @typedef {{ kind: 'tokens' | 'rank' | 'layers', text: Texts } | { kind: 'likelier', text: Texts, ways: Record<string, string[]> } | { kind: 'entropy', texts: Record<string, string[]> }} Check
  */
 
@@ -25,6 +25,7 @@
 
 const STORY = { en: 'Once upon a time, there was a little girl named Lily. She loved to', zh: '床前明月光，疑是地上' };
 const SHORT = { en: 'Once upon a time, there was a', zh: '春风' };
+const BALLS = { en: 'Lily had a red ball. Tom had a blue ball. Lily threw her', zh: '明月出天山，苍茫云海间' };
 
 /** @type {Lesson[]} */
 export const LESSONS = [
@@ -62,9 +63,9 @@ export const LESSONS = [
     id: 'attention',
     minutes: 8,
     steps: [
-      { panel: 'attention', text: { en: 'Lily had a red ball. Tom had a blue ball. Lily threw her', zh: '明月出天山，苍茫云海间' } },
-      { panel: 'attention', text: { en: 'Lily had a red ball. Tom had a blue ball. Lily threw her', zh: '明月出天山，苍茫云海间' } },
-      { panel: 'attention', text: { en: 'Lily had a red ball. Tom had a blue ball. Lily threw her', zh: '明月出天山，苍茫云海间' } },
+      { panel: 'attention', text: BALLS },
+      { panel: 'attention', text: BALLS },
+      { panel: 'attention', text: BALLS },
       { check: { kind: 'likelier', text: { en: 'Tom had a dog named Max. Lily had a cat named Kitty. The cat was named', zh: '白日依山尽，黄河入海' }, ways: { en: [' Kitty', ' Max'], zh: ['流', '山'] } } },
     ],
   },

@@ -6,7 +6,7 @@
 import { number, t } from '../../i18n.js';
 import { make } from '../dom.js';
 import { figure } from './figure.js';
-import { percent, precise, tokenText, visible } from './words.js';
+import { counted, percent, picker, precise, tokenText, visible } from './words.js';
 
 /** @import { Key } from '../../i18n.js' */
 /** @import { Internals, ModelForm } from '../../inspection.js' */
@@ -164,16 +164,14 @@ export class Panel {
 
   /** @param {ModelInfo} info */
   #label({ layers, heads }) {
-    const select = (/** @type {Key} */ words, /** @type {[string, string][]} */ options, /** @type {number} */ value, /** @type {(value: number) => void} */ change) => {
-      const made = make('select', { on: { change: () => (change(Number(made.value)), void this.frame.run(() => this.#tell())) } }, ...options.map(([option, text]) => make('option', { value: option, text })));
-      made.value = String(value);
-      return make('label', { class: 'inside-select' }, make('span', { text: t(words) }), made);
+    const change = (/** @type {() => void} */ take) => {
+      take();
+      void this.frame.run(() => this.#tell());
     };
-    const numbers = (/** @type {number} */ count) => Array.from({ length: count }, (_, i) => /** @type {[string, string]} */ ([String(i), number(i + 1)]));
     this.#controls.replaceChildren(
-      select('inside.architecture.token', this.subject.tokens.map(({ text }, i) => [String(i), `${i + 1} ${visible(text)}`]), this.#position, (value) => (this.#position = value)),
-      select('inside.attention.layer', numbers(layers), this.#layer, (value) => (this.#layer = value)),
-      select('inside.attention.head', numbers(heads), this.#head, (value) => (this.#head = value)),
+      picker(t('inside.architecture.token'), this.subject.tokens.map(({ text }, i) => [String(i), `${i + 1} ${visible(text)}`]), String(this.#position), (value) => change(() => (this.#position = Number(value)))),
+      picker(t('inside.attention.layer'), counted(layers), String(this.#layer), (value) => change(() => (this.#layer = Number(value)))),
+      picker(t('inside.attention.head'), counted(heads), String(this.#head), (value) => change(() => (this.#head = Number(value)))),
     );
   }
 

@@ -6,7 +6,7 @@
 import { number, t } from '../../i18n.js';
 import { draw, make } from '../dom.js';
 import { figure } from './figure.js';
-import { Colours, bar, choices, css, onTheme, percent, precise, tokenText, visible } from './words.js';
+import { Colours, bar, choices, counted, css, onTheme, percent, picker, precise, tokenText, visible } from './words.js';
 
 /** @import { Candidate, Inspection } from '../../inspection.js' */
 /** @import { Frame } from './panels.js' */
@@ -24,6 +24,7 @@ export class Panel {
   /** @type {Head} */ #head = 0;
   /** The token whose attention is followed. */ #row = -1;
   #view = 'matrix';
+  #colours = new Colours();
   /** Heads that are off, as "layer head". @type {Set<string>} */ #off = new Set();
   #overview = make('div', { class: 'inside-heads' });
   #controls = make('div', { class: 'inside-line' });
@@ -33,6 +34,7 @@ export class Panel {
   #said = make('p', { class: 'inside-said', role: 'status' });
   #effect = make('div', { class: 'inside-effect' });
   /** Of one head, row by row. @type {Float32Array} */ #values = new Float32Array();
+  /** The same in colours, without the frame: pointing at a row must not paint all of it again. @type {HTMLCanvasElement | null} */ #painted = null;
   /** @type {Inspection['overview'] | null} */ #small = null;
   #figure = figure('inside.attention', [this.#canvas, this.#svg], () => this.#table());
 
@@ -44,7 +46,6 @@ export class Panel {
     this.#canvas.addEventListener('pointermove', (event) => this.#point(event));
     this.#canvas.addEventListener('keydown', (event) => this.#move(event));
     onTheme(() => this.#paint());
-    new ResizeObserver(() => this.#paint()).observe(this.#figure.root);
   }
 
   relabel() {
@@ -125,8 +126,8 @@ export class Panel {
     this.#values = attention[0].values;
     const n = this.subject.tokens.length;
     if (this.#row < 0 || this.#row >= n) this.#row = n - 1;
-    this.#label();
     this.#paint();
+    this.#label();
     this.#figure.update();
   }
 
@@ -134,18 +135,12 @@ export class Panel {
     const { model, tokens } = this.subject;
     if (!model) return;
     const { heads, layers } = model.info;
-    const number1 = (/** @type {number} */ i) => number(i + 1);
     const name = `${this.#layer} ${this.#head}`;
-    const select = (/** @type {import('../../i18n.js').Key} */ label, /** @type {[string, string][]} */ options, /** @type {string} */ value, /** @type {(value: string) => void} */ change) => {
-      const made = make('select', { on: { change: () => change(made.value) } }, ...options.map(([option, text]) => make('option', { value: option, text })));
-      made.value = value;
-      return make('label', { class: 'inside-select' }, make('span', { text: t(label) }), made);
-    };
     this.#controls.replaceChildren(
-      select('inside.attention.layer', Array.from({ length: layers }, (_, i) => [String(i), number1(i)]), String(this.#layer), (value) => this.#choose(Number(value), this.#head)),
-      select(
-        'inside.attention.head',
-        [...Array.from({ length: heads }, (_, i) => /** @type {[string, string]} */ ([String(i), number1(i)])), ['mean', t('inside.attention.mean')], ['max', t('inside.attention.max')]],
+      picker(t('inside.attention.layer'), counted(layers), String(this.#layer), (value) => this.#choose(Number(value), this.#head)),
+      picker(
+        t('inside.attention.head'),
+        [...counted(heads), ['mean', t('inside.attention.mean')], ['max', t('inside.attention.max')]],
         String(this.#head),
         (value) => this.#choose(this.#layer, value === 'mean' || value === 'max' ? value : Number(value)),
       ),
@@ -188,7 +183,7 @@ export class Panel {
     const n = tokens.length;
     if (row < 0 || row >= n || this.#values.length !== n * n) return;
     this.#row = row;
-    const colours = new Colours();
+    const colours = this.#colours;
     const weights = this.#values.subarray(row * n, (row + 1) * n);
     for (const [i, piece] of [...this.#tokens.children].entries()) {
       const button = /** @type {HTMLElement} */ (piece);
@@ -199,12 +194,13 @@ export class Panel {
     const best = [...weights.entries()].sort((a, b) => b[1] - a[1]).slice(0, 3).filter(([, weight]) => weight > 0.01);
     const list = best.map(([i, weight]) => `${visible(tokens[i]?.text ?? '')} (${percent(weight)})`).join(', ');
     this.#said.textContent = t('inside.attention.looks', { text: visible(tokens[row]?.text ?? ''), list });
-    if (this.#view === 'arcs') this.#paintArcs(colours);
+    if (this.#view === 'arcs') this.#paintArcs();
     else this.#mark();
   }
 
+  /** Everything that depends on the values or the theme. */
   #paint() {
-    const colours = new Colours();
+    this.#colours = new Colours();
     const n = this.subject.tokens.length;
     const matrix = this.#view === 'matrix';
     this.#canvas.toggleAttribute('hidden', !matrix);
@@ -213,8 +209,9 @@ export class Panel {
     const label = t('inside.attention.label', { layer: number(this.#layer + 1), head: this.#headName() });
     this.#canvas.setAttribute('aria-label', label);
     this.#svg.setAttribute('aria-label', label);
-    if (matrix) this.#mark();
-    else this.#paintArcs(colours);
+    this.#painted = make('canvas', { width: n, height: n });
+    paint(this.#painted, this.#values, n, this.#colours);
+    this.#follow(this.#row);
   }
 
   #headName() {
@@ -224,20 +221,20 @@ export class Panel {
   /** The matrix, with the row that is followed framed. */
   #mark() {
     const n = this.subject.tokens.length;
-    if (this.#values.length !== n * n) return;
     const size = Math.max(1, Math.floor(640 / n));
     this.#canvas.width = this.#canvas.height = n * size;
-    const colours = new Colours();
-    paint(this.#canvas, this.#values, n, colours);
     const context = this.#canvas.getContext('2d');
-    if (!context) return;
-    context.strokeStyle = css(colours.above);
+    if (!context || !this.#painted) return;
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.#painted, 0, 0, n * size, n * size);
+    context.strokeStyle = css(this.#colours.above);
     context.lineWidth = 2;
     context.strokeRect(1, this.#row * size + 1, (this.#row + 1) * size - 2, Math.max(1, size - 2));
   }
 
-  /** Arcs from each token to those it looks at; the followed one's are strong. @param {Colours} colours */
-  #paintArcs(colours) {
+  /** Arcs from each token to those it looks at; the followed one's are strong. */
+  #paintArcs() {
+    const colours = this.#colours;
     const { tokens } = this.subject;
     const n = tokens.length;
     const from = Math.max(0, Math.min(this.#row - MOST_ARCS + 8, n - MOST_ARCS));
@@ -314,22 +311,15 @@ export class Panel {
   }
 }
 
-/** Weights as pixels, scaled to the canvas; by their roots, so that small ones are seen. @param {HTMLCanvasElement} canvas @param {Float32Array} values @param {number} n @param {Colours} colours */
+/** Weights as pixels, one each; by their roots, so that small ones are seen. @param {HTMLCanvasElement} canvas @param {Float32Array} values @param {number} n @param {Colours} colours */
 function paint(canvas, values, n, colours) {
-  const context = canvas.getContext('2d');
-  if (!context) return;
   const image = new ImageData(n, n);
   for (const [i, value] of values.entries()) {
     const above = i % n > Math.floor(i / n);
     const [r, g, b] = colours.ramp(Math.sqrt(value));
     image.data.set([r, g, b, above ? 0 : 255], 4 * i);
   }
-  if (canvas.width === n) return context.putImageData(image, 0, 0);
-  const small = new OffscreenCanvas(n, n);
-  small.getContext('2d')?.putImageData(image, 0, 0);
-  context.imageSmoothingEnabled = false;
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  return context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  canvas.getContext('2d')?.putImageData(image, 0, 0);
 }
 
 /** @param {string} words */

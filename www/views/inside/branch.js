@@ -28,6 +28,7 @@ export class Panel {
   /** @type {ScoredToken[]} */ #scored = [];
   /** @type {Twig} */ #root = twig(-1, '', 1, null);
   /** Where the person stands. */ #at = this.#root;
+  /** Takes the likeliest of what may come there. @type {(() => Promise<void>) | null} */ #likeliest = null;
   #heatFigure = figure('inside.branch.heat', [this.#heat], () => this.#heatTable());
   #treeFigure = figure('inside.branch.tree', [this.#tree], () => this.#treeTable());
 
@@ -56,7 +57,7 @@ export class Panel {
     const button = (/** @type {string} */ id, /** @type {import('../../i18n.js').Key} */ words, /** @type {() => void} */ run) =>
       make('button', { type: 'button', id: `branch-${id}`, words, on: { click: run } });
     this.#bar.replaceChildren(
-      button('likeliest', 'inside.branch.likeliest', () => this.#do(() => this.#take(0))),
+      button('likeliest', 'inside.branch.likeliest', () => this.#likeliest && this.#do(this.#likeliest)),
       button('undo', 'inside.branch.undo', () => this.#do(() => this.#walk(this.#at.parent ?? this.#root))),
       button('beams', 'inside.branch.beams', () => this.#do(() => this.#beams())),
       button('keep', 'inside.branch.keep', () => this.frame.setText(this.subject.text + this.#textOf(this.#at))),
@@ -164,9 +165,11 @@ export class Panel {
       make('strong', {}, this.#textOf(at) === '' ? '▏' : this.#textOf(at)),
     );
     this.#alternatives.replaceChildren(
-      ...candidates.map(({ id, text, probabilities }) => {
+      ...candidates.map(({ id, text, probabilities }, nth) => {
         const probability = probabilities[0] ?? 0;
-        const button = make('button', { type: 'button', 'data-id': id, on: { click: () => this.#do(() => this.#grow(id, text, probability)) } }, tokenText(text), bar(probability / most, percent(probability)));
+        const grow = () => this.#walk(child(this.#at, id, text, probability));
+        if (nth === 0) this.#likeliest = grow;
+        const button = make('button', { type: 'button', 'data-id': id, on: { click: () => this.#do(grow) } }, tokenText(text), bar(probability / most, percent(probability)));
         return make('li', {}, button);
       }),
     );
@@ -176,16 +179,6 @@ export class Panel {
       if (button instanceof HTMLButtonElement) button.disabled = !possible;
     }
     this.#showTree();
-  }
-
-  /** @param {number} nth  of the alternatives that are shown */
-  async #take(nth) {
-    /** @type {HTMLButtonElement | undefined} */ ([...this.#alternatives.querySelectorAll('button')][nth])?.click();
-  }
-
-  /** Takes an alternative: a new twig, or one that is there. @param {number} id @param {string} text @param {number} probability */
-  async #grow(id, text, probability) {
-    await this.#walk(child(this.#at, id, text, probability));
   }
 
   /** Beam search from here, each beam a branch of the tree. */

@@ -3,10 +3,10 @@
  * sentence over a list of words and shows what the model expects after each.
  */
 
-import { load } from '../../inkling.js';
 import { titleOf } from '../../catalog.js';
 import { number, t } from '../../i18n.js';
 import { make } from '../dom.js';
+import { Beside } from './beside.js';
 import { figure } from './figure.js';
 import { bar, percent, precise, tokenText, visible } from './words.js';
 
@@ -158,28 +158,26 @@ export class Panel {
 class Side {
   /** Something of it is another one. */ onChange = () => {};
   #text = make('textarea', { rows: 2, dir: 'auto', spellcheck: 'false', on: { change: () => this.onChange() } });
-  #model = make('select', { on: { change: () => this.onChange() } });
   #temperature = make('input', { type: 'range', min: 0.1, max: 3, step: 0.1, value: 1, on: { input: () => ((this.#degree.textContent = number(Number(this.#temperature.value), { maximumFractionDigits: 1 })), this.onChange()) } });
   #degree = make('output', { text: '1' });
   #list = make('ol', { class: 'inside-candidates' });
   #written = make('p', { class: 'inside-written', dir: 'auto', role: 'status' });
   #figure = figure('inside.next', [this.#list], () => ({ head: [t('inside.table.token'), t('inside.table.probability')], rows: (this.#choice?.candidates ?? []).map(({ text, probabilities }) => [visible(text), precise(probabilities.at(-1) ?? 0)]) }));
   /** @type {Choice | null} */ #choice = null;
-  /** Another model than the view's. @type {{ id: string, model: Model } | null} */ #other = null;
-  /** @type {import('../../catalog.js').Entry[]} */ #models = [];
+  #beside;
 
   /** @param {number} index */
   constructor(index) {
     const id = `compare-${index}`;
     this.#text.id = `${id}-text`;
-    this.#model.id = `${id}-model`;
+    this.#beside = new Beside(`${id}-model`, 'inside.compare.same', () => this.onChange());
     this.#temperature.id = `${id}-temperature`;
     this.root = make(
       'div',
       { class: 'inside-side' },
       make('label', { for: `${id}-text`, words: 'inside.text' }),
       this.#text,
-      make('p', { class: 'inside-line' }, make('label', { for: `${id}-model`, words: 'model.label' }), this.#model),
+      make('p', { class: 'inside-line' }, make('label', { for: `${id}-model`, words: 'model.label' }), this.#beside.list),
       make('p', { class: 'inside-line' }, make('label', { for: `${id}-temperature`, words: 'parameter.temperature.label' }), this.#temperature, this.#degree),
       this.#figure.root,
       this.#written,
@@ -194,28 +192,18 @@ class Side {
 
   /** @param {import('../../catalog.js').Entry[]} models @param {string} own */
   relabel(models, own) {
-    this.#models = models;
-    const chosen = this.#model.value;
-    this.#model.replaceChildren(make('option', { value: '', words: 'inside.compare.same' }), ...models.filter(({ id }) => id !== own).map((entry) => make('option', { value: entry.id, text: titleOf(entry) })));
-    this.#model.value = models.some(({ id }) => id === chosen && id !== own) ? chosen : '';
+    this.#beside.offer(models, own);
   }
 
-  /** @param {Model} own @returns {Promise<Model>} */
+  /** @param {Model} own */
   async #which(own) {
-    const id = this.#model.value;
-    if (this.#other && this.#other.id !== id) {
-      void this.#other.model.dispose();
-      this.#other = null;
-    }
-    const entry = this.#models.find((model) => model.id === id);
-    if (!entry) return own;
-    if (!this.#other) {
+    let waiting = false;
+    const other = await this.#beside.model((entry) => {
+      waiting = true;
       this.#written.textContent = t('inside.loading', { model: titleOf(entry) });
-      const model = await load(entry.source, { threads: 1 });
-      this.#other = { id, model };
-      this.#written.textContent = '';
-    }
-    return this.#other.model;
+    });
+    if (waiting) this.#written.textContent = '';
+    return other ?? own;
   }
 
   /** @param {Model} own */

@@ -3,11 +3,13 @@
  * number of panels stand side by side. The address says which: `#inside/tokens+next`.
  */
 
-import { addWords, has, onLanguage, t, translate } from '../../i18n.js';
+import { addWords, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/inside.js';
 import zh from '../../i18n/zh/inside.js';
+import { currentView } from '../../views.js';
 import { make } from '../dom.js';
 import { PANELS } from './panels.js';
+import { isAborted, problemWords } from './problems.js';
 import { MOST, Subject } from './subject.js';
 
 /** @import { Key } from '../../i18n.js' */
@@ -32,7 +34,6 @@ export function open(root, page) {
   addEventListener('hashchange', () => view.route());
   page.onModel(() => view.changed(0));
   view.route();
-  view.changed(0);
 }
 
 class Inside {
@@ -50,6 +51,7 @@ class Inside {
   #place = make('div', { class: 'inside-panels' });
   /** Open panels by name. @type {Map<string, { box: HTMLElement, problem: HTMLElement, panel: PanelView | null }>} */ #open = new Map();
   #soon = 0;
+  /** Text or model may be another than the panels show: while the view is hidden nothing is computed for it. */ #stale = true;
 
   /** @param {Page} page */
   constructor(page) {
@@ -92,6 +94,7 @@ class Inside {
     for (const chip of this.#chips.children) {
       chip.setAttribute('aria-pressed', String(names.includes(/** @type {HTMLElement} */ (chip).dataset.panel ?? '')));
     }
+    if (this.#stale) this.changed(0);
   }
 
   /** @param {string} name */
@@ -152,7 +155,9 @@ class Inside {
 
   /** The text or the model may be another one. @param {number} [after]  in milliseconds */
   changed(after) {
+    this.#stale = true;
     clearTimeout(this.#soon);
+    if (currentView() !== 'inside') return;
     const model = this.page.model();
     const pause = (model?.info.parameters ?? 0) > LARGE ? PAUSE.large : PAUSE.small;
     this.#soon = setTimeout(() => void this.#take(), after ?? pause);
@@ -160,6 +165,7 @@ class Inside {
 
   async #take() {
     const { subject } = this;
+    this.#stale = false;
     try {
       await subject.take(this.page.model(), this.page.current(), this.#text.value);
     } catch (error) {
@@ -208,12 +214,9 @@ class Inside {
 
   /** @param {{ box: HTMLElement, problem: HTMLElement }} opened @param {unknown} error */
   #fail(opened, error) {
-    // The next answer is on its way.
     if (isAborted(error)) return;
-    const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
-    const key = `inside.error.${code}`;
     opened.box.dataset.state = 'failed';
-    opened.problem.textContent = has(key) ? t(/** @type {Key} */ (key)) : t('inside.error', { message });
+    opened.problem.textContent = problemWords(error);
   }
 
   relabel() {
@@ -222,12 +225,6 @@ class Inside {
     for (const opened of this.#open.values()) void this.#update(opened);
   }
 }
-
-/** @param {unknown} error */
-const isAborted = (error) => {
-  const { code, name } = /** @type {{ code?: string, name?: string }} */ (error ?? {});
-  return code === 'aborted' || name === 'AbortError';
-};
 
 /** @param {Page} page */
 const firstPrompt = (page) => page.current()?.prompts?.[0] ?? t('inside.sample');

@@ -109,10 +109,9 @@ export class Panel {
       ),
     );
     this.#lens.replaceChildren(make('table', {}, make('thead', {}, head), make('tbody', {}, ...rows.reverse())));
-    const last = this.#table.map((cells) => cells.at(-1));
-    const changed = last.findLastIndex((cell) => cell?.rank !== 0);
-    const final = last.at(-1)?.top[0];
-    this.#mind.textContent = t(changed + 1 >= this.#table.length - 1 ? 'inside.layers.late' : 'inside.layers.mind', { text: visible(final?.text ?? ''), layer: this.#layerName(changed + 1) });
+    const settled = settledAfter(this.#table);
+    const final = this.#table.at(-1)?.at(-1)?.top[0];
+    this.#mind.textContent = t(settled >= this.#table.length - 1 ? 'inside.layers.late' : 'inside.layers.mind', { text: visible(final?.text ?? ''), layer: this.#layerName(settled) });
   }
 
   /** @param {number} layer @param {LensCell} cell */
@@ -180,6 +179,9 @@ export class Panel {
     };
   }
 }
+
+/** The layer from which on the last position's answer stays what it is in the end; 0: before all. @param {LensCell[][]} lens */
+export const settledAfter = (lens) => lens.map((cells) => cells.at(-1)).findLastIndex((cell) => cell?.rank !== 0) + 1;
 
 /** @param {import('../../inspection.js').Contribution} part */
 const partName = ({ site, layer }) => (layer === null ? t(`inside.site.${site}`) : t(`inside.site.${site === 'attention' ? 'attention' : 'feedForward'}.of`, { layer: number(layer + 1) }));

@@ -1,14 +1,13 @@
 /** The Tokens panel: the text in the pieces the model reads, each with its number, its bytes and how it came about; beside a second vocabulary. */
 
-import { load } from '../../inkling.js';
 import { titleOf } from '../../catalog.js';
 import { number, t } from '../../i18n.js';
 import { make } from '../dom.js';
+import { Beside } from './beside.js';
 import { figure } from './figure.js';
 import { tokenText, visible } from './words.js';
 
 /** @import { ExplainedToken } from '../../inspection.js' */
-/** @import { Model } from '../../inkling.js' */
 /** @import { Frame } from './panels.js' */
 /** @import { Subject } from './subject.js' */
 
@@ -18,9 +17,8 @@ const MOST = 2000;
 export class Panel {
   #own = new Pieces();
   #other = new Pieces();
-  #with = make('select', { id: 'tokens-with', on: { change: () => void this.#compare() } });
+  #beside = new Beside('tokens-with', 'inside.tokens.with.none', () => void this.#compare());
   #progress = make('span', { class: 'faded', role: 'status' });
-  /** The second model, and the entry it was made of. @type {{ id: string, model: Model } | null} */ #second = null;
   #figure = figure('inside.tokens', [this.#own.root], () => this.#own.table());
 
   /** @param {Subject} subject @param {Frame} frame */
@@ -31,7 +29,7 @@ export class Panel {
       'div',
       {},
       this.#figure.root,
-      make('p', { class: 'inside-line' }, make('label', { for: 'tokens-with', words: 'inside.tokens.with' }), this.#with, this.#progress),
+      make('p', { class: 'inside-line' }, make('label', { for: 'tokens-with', words: 'inside.tokens.with' }), this.#beside.list, this.#progress),
       this.#other.root,
     );
     this.#other.root.hidden = true;
@@ -42,45 +40,26 @@ export class Panel {
     if (!model) return;
     this.#own.show(await model.explain(text, { signal }), text, model.info.vocabSize);
     this.#figure.update();
-    this.#list();
+    this.#offer();
     await this.#compare();
   }
 
   relabel() {
-    this.#list();
+    this.#offer();
   }
 
   /** The models whose vocabulary could be beside. */
-  #list() {
-    const chosen = this.#with.value;
-    const others = this.frame.models().filter(({ id }) => id !== this.subject.entry?.id);
-    this.#with.replaceChildren(
-      make('option', { value: '', words: 'inside.tokens.with.none' }),
-      ...others.map((entry) => make('option', { value: entry.id, text: titleOf(entry) })),
-    );
-    this.#with.value = others.some(({ id }) => id === chosen) ? chosen : '';
+  #offer() {
+    this.#beside.offer(this.frame.models(), this.subject.entry?.id ?? '');
   }
 
   async #compare() {
-    const id = this.#with.value;
-    this.#other.root.hidden = id === '';
-    if (this.#second && this.#second.id !== id) {
-      void this.#second.model.dispose();
-      this.#second = null;
-    }
-    if (id === '') return;
-    const entry = this.frame.models().find((model) => model.id === id);
-    if (!entry) return;
+    const { entry } = this.#beside;
     const { text } = this.subject;
+    this.#other.root.hidden = entry === null;
     try {
-      if (!this.#second) {
-        this.#progress.textContent = t('inside.loading', { model: titleOf(entry) });
-        const model = await load(entry.source, { threads: 1 });
-        // Somebody may have chosen another one meanwhile.
-        if (this.#with.value !== id) return void model.dispose();
-        this.#second = { id, model };
-      }
-      const { model } = this.#second;
+      const model = await this.#beside.model((loading) => (this.#progress.textContent = t('inside.loading', { model: titleOf(loading) })));
+      if (!model || !entry) return;
       this.#other.show(await model.explain(text), text, model.info.vocabSize, titleOf(entry));
       this.#progress.textContent = '';
     } catch (error) {

@@ -55,6 +55,16 @@ export function choices(label, options, value, onChange) {
   return group;
 }
 
+/** A list of which one is chosen, with its label before it. @param {string} label @param {[string, string][]} options  value, words @param {string} value @param {(value: string) => void} onChange */
+export function picker(label, options, value, onChange) {
+  const list = make('select', { on: { change: () => onChange(list.value) } }, ...options.map(([name, text]) => make('option', { value: name, text })));
+  list.value = value;
+  return make('label', { class: 'inside-select' }, make('span', { text: label }), list);
+}
+
+/** The options of a picker that counts from one. @param {number} count @returns {[string, string][]} */
+export const counted = (count) => Array.from({ length: count }, (_, i) => [String(i), number(i + 1)]);
+
 /** A length from 0 to 1 as a bar with the number beside it. @param {number} share @param {string} words @param {string} [kind] */
 export function bar(share, words, kind = '') {
   const fill = make('span', { class: `inside-fill ${kind}` });

@@ -1,6 +1,7 @@
 /** Answers, checked against the model that is loaded: what it says is the solution, whoever is right. */
 
 import { number, t } from '../../i18n.js';
+import { settledAfter } from '../inside/layers.js';
 import { percent, visible } from '../inside/words.js';
 
 /** @import { Model } from '../../inkling.js' */
@@ -10,6 +11,9 @@ import { percent, visible } from '../inside/words.js';
 
 /** The text of a question for a model that writes this language. @param {Record<string, any>} texts @param {string} language */
 export const inLanguage = (texts, language) => texts[language.split('-')[0] ?? ''] ?? texts.en;
+
+/** What a question is about: one text, or several. @param {Check} check @param {string} language @returns {string | string[]} */
+export const aboutOf = (check, language) => inLanguage('text' in check ? check.text : check.texts, language);
 
 /** Han characters follow one another without a space. @param {string} text */
 const spaced = (text) => (/^\p{Script=Han}/u.test(text) ? text : ` ${text.trimStart()}`);
@@ -30,11 +34,11 @@ export async function verdict(model, check, language, answer) {
     }
     case 'rank': {
       const prompt = inLanguage(check.text, language);
-      const before = (await model.tokenize(prompt)).filter(({ start, end }) => end > start).length;
-      const scored = await model.score(prompt + spaced(answer), { top: 3 });
+      const whole = prompt + spaced(answer);
+      const scored = await model.score(whole, { top: 3 });
       // Signs that a tokenizer puts before a text are no part of the prompt's count.
-      const signs = scored.length - (await countOf(model, prompt + spaced(answer)));
-      const token = scored[signs + before];
+      const signs = scored.length - (await countOf(model, whole));
+      const token = scored[signs + (await countOf(model, prompt))];
       const best = token?.top?.[0];
       if (!token || token.rank === undefined || !best) return { right: false, told: t('lessons.told.nothing') };
       const values = { text: visible(token.text), rank: number(token.rank + 1), probability: percent(token.probability ?? 0), best: visible(best.text), most: percent(best.probability) };
@@ -54,7 +58,7 @@ export async function verdict(model, check, language, answer) {
     }
     case 'layers': {
       const { logitLens = [] } = await lastLens(model, inLanguage(check.text, language));
-      const settled = logitLens.findLastIndex(([cell]) => cell?.rank !== 0) + 1;
+      const settled = settledAfter(logitLens);
       return { right: Number(answer) === settled, told: t('lessons.told.layers', { layer: number(settled) }) };
     }
     default:

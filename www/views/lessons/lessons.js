@@ -9,11 +9,13 @@ import zh from '../../i18n/zh/lessons.js';
 import insideEn from '../../i18n/en/inside.js';
 import insideZh from '../../i18n/zh/inside.js';
 import { LESSONS } from '../../lessons/plan.js';
+import { currentView } from '../../views.js';
 import { make } from '../dom.js';
 import { PANELS } from '../inside/panels.js';
+import { isAborted, problemWords } from '../inside/problems.js';
 import { Subject } from '../inside/subject.js';
 import { tokenText } from '../inside/words.js';
-import { inLanguage } from './checks.js';
+import { aboutOf, inLanguage } from './checks.js';
 import { Presenter } from './presenter.js';
 import { questionOf } from './question.js';
 
@@ -50,7 +52,7 @@ class Lessons {
   #stage = make('div', { class: 'lesson-stage inside-panel' });
   /** @type {PanelView | null} */ #panel = null;
   /** @type {string} */ #mounted = '';
-  /** Lesson and step that are shown. @type {{ lesson: Lesson, step: number, locked: boolean } | null} */ #at = null;
+  /** Lesson and step that are shown. @type {{ lesson: Lesson, step: number } | null} */ #at = null;
   #turn = 0;
   #typing = 0;
 
@@ -81,7 +83,7 @@ class Lessons {
     if (turn !== this.#turn) return undefined;
     const step = Math.min(Math.max(1, Number(place) || 1), lesson.steps.length) - 1;
     if (this.#at?.lesson !== lesson) this.#presenter.start(lesson.minutes);
-    this.#at = { lesson, step, locked: options.get('lock') === '1' };
+    this.#at = { lesson, step };
     return this.#show(lesson, words, step);
   }
 
@@ -190,7 +192,8 @@ class Lessons {
   /** The text or the model is another one. */
   async changed() {
     const step = this.#at?.lesson.steps[this.#at.step];
-    if (!step?.panel || step.panel === 'train') return;
+    // Whoever comes back is shown the step anew.
+    if (currentView() !== 'lessons' || !step?.panel || step.panel === 'train') return;
     if (this.page.model()) await this.#mount(step.panel);
     await this.#run(async () => {
       await this.#subject.take(this.page.model(), this.page.current(), this.#text.value);
@@ -205,9 +208,7 @@ class Lessons {
       this.#note.textContent = this.#subject.ready ? '' : t(this.page.model() ? 'inside.empty' : 'inside.waiting');
       this.#stage.dataset.state = this.#subject.ready ? 'ready' : 'waiting';
     } catch (error) {
-      const { code, name, message = String(error) } = /** @type {{ code?: string, name?: string, message?: string }} */ (error ?? {});
-      if (code === 'aborted' || name === 'AbortError') return;
-      this.#note.textContent = t('inside.error', { message });
+      if (!isAborted(error)) this.#note.textContent = problemWords(error);
     }
   }
 
@@ -223,7 +224,7 @@ class Lessons {
 
   /** @param {KeyboardEvent} event */
   key(event) {
-    if (!this.#at || document.body.dataset.view !== 'lessons' || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!this.#at || currentView() !== 'lessons' || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest('input, textarea, select, .inside-panel')) return;
     const by = STEPS[event.key];
@@ -257,8 +258,8 @@ class Lessons {
       const check = lesson.steps[i]?.check;
       const question = words.steps[i]?.question;
       if (!check || !question) return [];
-      const texts = 'text' in check ? inLanguage(check.text, this.#language()) : inLanguage(check.texts, this.#language()).join(' / ');
-      return [make('p', { class: 'lesson-question', text: question.replace('{text}', texts) }), make('p', { class: 'lesson-blank' })];
+      const texts = [aboutOf(check, this.#language())].flat();
+      return [make('p', { class: 'lesson-question', text: question.replace('{text}', texts.join(' / ')) }), make('p', { class: 'lesson-blank' })];
     };
     const sheet = make(
       'article',

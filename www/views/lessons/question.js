@@ -2,7 +2,7 @@
 
 import { t } from '../../i18n.js';
 import { make } from '../dom.js';
-import { inLanguage, verdict } from './checks.js';
+import { aboutOf, inLanguage, verdict } from './checks.js';
 
 /** @import { Model } from '../../inkling.js' */
 /** @import { Check } from '../../lessons/plan.js' */
@@ -13,8 +13,7 @@ import { inLanguage, verdict } from './checks.js';
  * @param {Check} check @param {QuestionWords} words @param {{ model: () => Model | null, language: () => string }} asked
  */
 export function questionOf(check, words, { model, language }) {
-  const texts = 'text' in check ? check.text : check.texts;
-  const shown = inLanguage(texts, language());
+  const shown = aboutOf(check, language());
   const text = Array.isArray(shown) ? '' : shown;
   const options = check.kind === 'likelier' ? inLanguage(check.ways, language()) : check.kind === 'entropy' ? shown : null;
   const result = make('p', { class: 'lesson-result', role: 'status' });
