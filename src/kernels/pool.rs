@@ -2,14 +2,25 @@
 //! comes hundreds of times a token, so a thread that has finished looks for more for a moment before it sleeps.
 
 use std::arch::wasm32::{memory_atomic_notify, memory_atomic_wait32};
-use std::hint::spin_loop;
+use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 /// Looks for work before a thread sleeps: about a tenth of a millisecond, which outlasts the choice of a token.
-const PATIENCE: u32 = 100_000;
+const PATIENCE: u32 = 5_000;
 /// Looks at a thread that does not finish its part before it is given up: some minutes.
-const GIVEN_UP: u64 = 1 << 37;
+const GIVEN_UP: u64 = 1 << 33;
+
+/// A moment in which a thread leaves the core to another one that shares it. WebAssembly has no instruction for that; a
+/// chain of divisions takes time and next to nothing of what a core has.
+#[inline(always)]
+fn pause() {
+    let mut x = black_box(1.0f64);
+    for _ in 0..4 {
+        x = 1.5 / x;
+    }
+    black_box(x);
+}
 
 /// One call of [`run`].
 struct Job<'a> {
@@ -67,7 +78,7 @@ pub fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     while INSIDE.load(SeqCst) != 0 {
         looks += 1;
         assert!(looks < GIVEN_UP, "expected the threads to finish, found one that does not");
-        spin_loop();
+        pause();
     }
     BUSY.store(false, SeqCst);
 }
@@ -81,7 +92,7 @@ pub fn serve() -> ! {
         while COUNT.load(SeqCst) == seen {
             looks += 1;
             if looks < PATIENCE {
-                spin_loop();
+                pause();
                 continue;
             }
             ASLEEP.fetch_add(1, SeqCst);

@@ -16,7 +16,7 @@ use super::Format;
 use super::activations::{Activations, BLOCK, QUAD, Row, TOGETHER};
 use super::raised::can_be_raised;
 use super::{q4_0, q5_0, q8_0};
-use crate::error::{Result, try_vec};
+use crate::error::Result;
 pub use super_block::Parts;
 pub use tile::Panel;
 
@@ -121,6 +121,9 @@ impl Layout {
 /// Groups that are unpacked together: activations are read, and results written, once for all of them.
 pub const UNPACKED: usize = 8;
 
+/// Groups whose products with a single row of activations are stored together.
+const SINGLE: usize = 32;
+
 /// The products of groups that follow one another with all rows of activations. `store` is given them as they come: the
 /// number of a row of activations, the number of the group it begins with, and the results.
 ///
@@ -154,11 +157,14 @@ pub fn multiply(
             }
         }
     }
-    let single = x.grouped()..x.rows();
-    let mut out = try_vec([0f32; ROWS], if single.is_empty() { 0 } else { groups.len() / group_bytes }, "activations")?;
-    for i in single {
-        layout.multiply(groups, x.row(i), &mut out);
-        store(i, 0, &out);
+    // On the stack: threads that ask for memory hundreds of times a token wait for one another.
+    let mut out = [[0f32; ROWS]; SINGLE];
+    for (part, groups) in groups.chunks(SINGLE * group_bytes).enumerate() {
+        let out = &mut out[..groups.len() / group_bytes];
+        for i in x.grouped()..x.rows() {
+            layout.multiply(groups, x.row(i), out);
+            store(i, part * SINGLE, out);
+        }
     }
     Ok(())
 }
