@@ -12,6 +12,8 @@ import { bytes, has, t } from './i18n.js';
  */
 
 export class Notices {
+  #root = byId('notices');
+  #home = this.#root.previousElementSibling;
   #status = byId('status');
   #error = byId('error');
   #progress = byId('progress-box');
@@ -20,6 +22,16 @@ export class Notices {
   #announce = byId('announce');
   /** How to say the same again in another language. @type {() => void} */ #repeatStatus = () => {};
   /** @type {() => void} */ #repeatError = () => {};
+
+  constructor() {
+    addEventListener('inkling:view', () => this.#stand());
+  }
+
+  /** Errors and progress are said where the person is: beside the text, or at the top of a view that uses the same model. */
+  #stand() {
+    if (byId('elsewhere').hidden) this.#home?.after(this.#root);
+    else byId('elsewhere').append(this.#root);
+  }
 
   /** @param {Key} key @param {Values} [values] */
   status(key, values) {

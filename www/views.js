@@ -50,6 +50,7 @@ export function startViews(page, onError) {
       if (/** @type {HTMLElement} */ (link).dataset.view === name) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
+    dispatchEvent(new Event('inkling:view'));
     const fetchView = VIEWS[name];
     if (!fetchView || opened.has(name)) return;
     opened.add(name);

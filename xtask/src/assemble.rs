@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::engine::ARTIFACTS;
+use crate::engine::{ARTIFACTS, QR};
 use crate::tools::{Toolbox, WASM_BINDGEN};
 use crate::{compress, precache, process, vendor};
 
@@ -19,9 +19,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let tools = Toolbox::with(&[WASM_BINDGEN])?;
     let target = process::target_dir()?;
-    for artifact in ARTIFACTS {
+    for (artifact, folder) in ARTIFACTS.iter().map(|artifact| (artifact, "engine")).chain([(&QR, ".")]) {
         let built = artifact.build(&tools, &target)?;
-        let place = args.staging.join("engine").join(artifact.name);
+        let place = args.staging.join(folder).join(artifact.name);
         copy(&built, &place, &|name| name != "stamp")?;
     }
     copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;

@@ -1,4 +1,4 @@
-//! The engine as wasm: the list of artifacts, and how each comes from the root crate.
+//! The engine as wasm: the list of artifacts, and how each comes from the root crate; and the small module beside it.
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -14,6 +14,10 @@ use crate::{compress, process};
 pub struct Artifact {
     /// Its folder under `dist/engine/`.
     pub name: &'static str,
+    /// The package it is built from.
+    package: &'static str,
+    /// What its files are called.
+    out: &'static str,
     /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
     rustflags: &'static [&'static [&'static str]],
 }
@@ -33,11 +37,14 @@ const RELAXED: &[&str] = &["-Ctarget-feature=+relaxed-simd"];
 
 /// Every artifact of the site; the first needs least of a browser.
 pub const ARTIFACTS: &[Artifact] = &[
-    Artifact { name: "simd128", rustflags: &[] },
-    Artifact { name: "relaxed", rustflags: &[RELAXED] },
-    Artifact { name: "threads-simd128", rustflags: &[THREADS] },
-    Artifact { name: "threads", rustflags: &[RELAXED, THREADS] },
+    Artifact::engine("simd128", &[]),
+    Artifact::engine("relaxed", &[RELAXED]),
+    Artifact::engine("threads-simd128", &[THREADS]),
+    Artifact::engine("threads", &[RELAXED, THREADS]),
 ];
+
+/// Draws the codes of links; fetched when the first is shown.
+pub const QR: Artifact = Artifact { name: "qr", package: "inkling-qr", out: "qr", rustflags: &[] };
 
 /// What every artifact has besides: no place in the sources for each panic that may be, which takes 23 KB of the download.
 /// The same panic in a native build says where it is.
@@ -47,14 +54,18 @@ const COMMON: [&str; 1] = ["-Zlocation-detail=none"];
 const BROTLI_QUALITY: u32 = 11;
 
 impl Artifact {
-    /// Builds `inkling.js` and `inkling_bg.wasm`; the folder they are in. What comes after cargo is done again only when
+    const fn engine(name: &'static str, rustflags: &'static [&'static [&'static str]]) -> Self {
+        Self { name, package: "inkling", out: "inkling", rustflags }
+    }
+
+    /// Builds `OUT.js` and `OUT_bg.wasm`; the folder they are in. What comes after cargo is done again only when
     /// cargo's output, a tool or an option has changed.
     pub fn build(&self, tools: &Toolbox, target: &Path) -> Result<PathBuf> {
         let wasm = self.compile(target)?;
         let folder = target.join("engine").join(self.name);
-        let (script, module) = (folder.join("inkling.js"), folder.join("inkling_bg.wasm"));
+        let (script, module) = (folder.join(format!("{}.js", self.out)), folder.join(format!("{}_bg.wasm", self.out)));
         let mut bindgen = tools.command("wasm-bindgen");
-        bindgen.args(["--target", "web", "--no-typescript", "--out-name", "inkling"]);
+        bindgen.args(["--target", "web", "--no-typescript", "--out-name", self.out]);
         bindgen.args(["--remove-name-section", "--remove-producers-section", "--out-dir"]);
         bindgen.arg(&folder).arg(&wasm);
 
@@ -68,7 +79,7 @@ impl Artifact {
             fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
         }
         fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
-        println!("Binding and compressing the engine ({}); half a minute or so", self.name);
+        println!("Binding and compressing {}; half a minute or so", self.name);
         process::run(&mut bindgen)?;
         for file in [&script, &module] {
             compress::beside(file, BROTLI_QUALITY)?;
@@ -77,10 +88,10 @@ impl Artifact {
         Ok(folder)
     }
 
-    /// Compiles the root crate; the wasm file cargo names.
+    /// Compiles the package; the wasm file cargo names.
     fn compile(&self, target: &Path) -> Result<PathBuf> {
         let mut command = process::cargo();
-        command.args(["build", "--package", "inkling", "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
+        command.args(["build", "--package", self.package, "--lib", "--release", "--target", "wasm32-unknown-unknown"]);
         command.args(["--message-format", "json-render-diagnostics"]);
         let flags: Vec<String> = self
             .rustflags
@@ -100,14 +111,15 @@ impl Artifact {
         command.env("RUSTC_BOOTSTRAP", "1");
         // Else artifacts would take turns in one folder, each build undoing the last.
         command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
-        println!("Compiling the engine ({})", self.name);
+        println!("Compiling {} ({})", self.package, self.name);
         let shown = process::shown(&command);
         let built = command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start `{shown}`"))?;
         if !built.status.success() {
             bail!("`{shown}` failed ({})", built.status);
         }
         let messages = String::from_utf8_lossy(&built.stdout);
-        wasm_file(&messages).with_context(|| format!("`{shown}` produced no .wasm file for inkling"))
+        let library = self.package.replace('-', "_");
+        wasm_file(&messages, &library).with_context(|| format!("`{shown}` produced no .wasm file for {library}"))
     }
 }
 
@@ -125,11 +137,11 @@ fn remapped() -> Vec<String> {
     folders.into_iter().filter_map(flag).collect()
 }
 
-/// The wasm file of the root crate among cargo's messages, one JSON object a line.
-fn wasm_file(messages: &str) -> Option<PathBuf> {
+/// The wasm file of a library among cargo's messages, one JSON object a line.
+fn wasm_file(messages: &str, library: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let ours =
-        |message: &serde_json::Value| message.pointer("/target/name").and_then(|name| name.as_str()) == Some("inkling");
+        |message: &serde_json::Value| message.pointer("/target/name").and_then(|name| name.as_str()) == Some(library);
     messages.filter(ours).find_map(|message| {
         let files = message.get("filenames")?.as_array()?;
         let file = files.iter().filter_map(|file| file.as_str()).find(|file| file.ends_with(".wasm"))?;
@@ -156,8 +168,8 @@ mod tests {
 not json
 {"reason":"compiler-artifact","target":{"name":"inkling"},"filenames":["/t/libinkling.rlib","/t/inkling.wasm"]}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(wasm_file(messages), Some(PathBuf::from("/t/inkling.wasm")));
-        assert_eq!(wasm_file(""), None);
+        assert_eq!(wasm_file(messages, "inkling"), Some(PathBuf::from("/t/inkling.wasm")));
+        assert_eq!(wasm_file("", "inkling"), None);
     }
 
     #[test]

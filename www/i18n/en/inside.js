@@ -81,6 +81,8 @@ export default {
   'inside.branch.likeliest': 'Take the likeliest',
   'inside.branch.undo': 'One back',
   'inside.branch.beams': 'Grow three beams',
+  'inside.branch.search': 'At each step every beam is tried with every token, and the likeliest three of all go on. Light: a beam that is no longer among them.',
+  'inside.branch.search.step': 'After step {step} of {steps}',
   'inside.branch.keep': 'Put it into the text',
   'inside.branch.clear': 'Begin again',
   'inside.branch.tree': 'The ways that were tried',

@@ -81,6 +81,8 @@ export default {
   'inside.branch.likeliest': '取最可能的',
   'inside.branch.undo': '退一步',
   'inside.branch.beams': '长出三条束',
+  'inside.branch.search': '每一步都把每条束与每个词元相接，其中最可能的三条继续。浅色：已被淘汰的束。',
+  'inside.branch.search.step': '第 {step} 步之后，共 {steps} 步',
   'inside.branch.keep': '放进文字里',
   'inside.branch.clear': '重新开始',
   'inside.branch.tree': '试过的路',

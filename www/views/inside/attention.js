@@ -45,7 +45,7 @@ export class Panel {
     this.root = make('div', { class: 'inside-attention' }, this.#overview, this.#controls, this.#tokens, this.#figure.root, this.#said, this.#effect);
     this.#canvas.addEventListener('pointermove', (event) => this.#point(event));
     this.#canvas.addEventListener('keydown', (event) => this.#move(event));
-    onTheme(() => this.#paint());
+    this.close = onTheme(() => this.#paint());
   }
 
   relabel() {

@@ -31,6 +31,12 @@ export class Beside {
     return this.#others.find(({ id }) => id === this.list.value) ?? null;
   }
 
+  close() {
+    void this.#opened?.model.dispose();
+    this.#opened = null;
+    this.list.value = '';
+  }
+
   /**
    * The model that is chosen; the one before it is closed. @param {(entry: Entry) => void} onLoading
    * @returns {Promise<Model | null>} null: none is chosen, or another one by now

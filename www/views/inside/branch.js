@@ -16,7 +16,11 @@ const ALTERNATIVES = 8;
 const BEAMS = 3;
 const BEAM_STEPS = 8;
 
-/** A token that was taken: how likely it was after those before it. @typedef {{ id: number, text: string, probability: number, parent: Twig | null, children: Twig[], beam: number | null }} Twig */
+/**
+ * A token that was taken: how likely it was after those before it. `beams`: by the steps of the search at which a beam went
+ * through it, that beam's place.
+ * @typedef {{ id: number, text: string, probability: number, parent: Twig | null, children: Twig[], beams: Map<number, number> }} Twig
+ */
 
 export class Panel {
   #heat = make('p', { class: 'inside-heat', dir: 'auto' });
@@ -25,6 +29,11 @@ export class Panel {
   #alternatives = make('ol', { class: 'inside-alternatives', label: 'inside.branch.alternatives' });
   #tree = make('div', { class: 'inside-tree' });
   #bar = make('div', { class: 'inside-line' });
+  /** How many steps the search for beams had, and after which of them it is shown. */ #steps = 0;
+  #step = 0;
+  #said = make('span');
+  #slider = make('input', { type: 'range', id: 'branch-step', min: 1, on: { input: () => this.#showStep(Number(this.#slider.value)) } });
+  #search = make('div', { class: 'inside-search', hidden: true }, make('p', { class: 'faded', words: 'inside.branch.search' }), make('label', { for: 'branch-step' }, this.#said), this.#slider);
   /** @type {ScoredToken[]} */ #scored = [];
   /** @type {Twig} */ #root = twig(-1, '', 1, null);
   /** Where the person stands. */ #at = this.#root;
@@ -47,9 +56,10 @@ export class Panel {
       this.#alternatives,
       this.#bar,
       make('h4', { words: 'inside.branch.tree' }),
+      this.#search,
       this.#treeFigure.root,
     );
-    onTheme(() => this.#showHeat());
+    this.close = onTheme(() => this.#showHeat());
     this.relabel();
   }
 
@@ -63,6 +73,7 @@ export class Panel {
       button('keep', 'inside.branch.keep', () => this.frame.setText(this.subject.text + this.#textOf(this.#at))),
       button('clear', 'inside.branch.clear', () => this.#do(() => this.#clear())),
     );
+    this.#said.textContent = t('inside.branch.search.step', { step: number(this.#step), steps: number(this.#steps) });
   }
 
   /** @param {() => Promise<void>} work */
@@ -78,6 +89,8 @@ export class Panel {
 
   async #clear() {
     this.#root = twig(-1, '', 1, null);
+    [this.#steps, this.#step] = [0, 0];
+    this.#search.hidden = true;
     await this.#walk(this.#root);
   }
 
@@ -181,27 +194,55 @@ export class Panel {
     this.#showTree();
   }
 
-  /** Beam search from here, each beam a branch of the tree. */
+  /** Beam search from here: every beam there was at any step is a branch of the tree. */
   async #beams() {
     const { model, signal } = this.subject;
     if (!model) return;
     const from = this.#at;
     const ids = [...this.subject.ids, ...this.#idsTo(from)];
-    /** @type {{ ids: number[], score: number }[]} */
-    let beams = [];
+    /** The beams after each step, best first. @type {number[][][]} */
+    const steps = [];
     for await (const event of model.generate(ids, { num_beams: BEAMS, num_return_sequences: BEAMS, max_new_tokens: BEAM_STEPS, do_sample: false, signal })) {
-      if (event.type === 'preview') beams = event.beams;
-      if (event.type === 'done') beams = event.sequences.map(({ ids: found, score }) => ({ ids: found, score: score ?? 0 }));
+      if (event.type === 'preview') steps.push(event.beams.map((beam) => beam.ids));
+      if (event.type === 'done') steps.push(event.sequences.map((sequence) => sequence.ids));
     }
-    for (const [rank, beam] of beams.entries()) {
-      const scored = await model.score([...ids, ...beam.ids], { top: 1, signal });
+    // One that another goes on from needs no look of its own.
+    const paths = new Set(steps.flat().map(String));
+    const longest = [...paths].filter((path) => ![...paths].some((other) => other.startsWith(`${path},`)));
+    for (const path of longest) {
+      const scored = await model.score([...ids, ...path.split(',').map(Number)], { top: 1, signal });
       let node = from;
-      for (const { id, text, probability = 0 } of scored.slice(ids.length)) {
-        node = child(node, id, text, probability);
-        node.beam = Math.min(node.beam ?? rank, rank);
+      for (const { id, text, probability = 0 } of scored.slice(ids.length)) node = child(node, id, text, probability);
+    }
+    forget(this.#root);
+    for (const [step, beams] of steps.entries()) {
+      for (const [rank, beam] of beams.entries()) {
+        let node = /** @type {Twig | undefined} */ (from);
+        for (const id of beam) {
+          node = node?.children.find((other) => other.id === id);
+          if (node && !node.beams.has(step + 1)) node.beams.set(step + 1, rank);
+        }
       }
     }
+    this.#steps = steps.length;
+    this.#slider.max = String(steps.length);
+    this.#slider.value = String(steps.length);
+    this.#search.hidden = steps.length < 2;
+    this.#step = steps.length;
     await this.#walk(from);
+    this.#showStep(steps.length);
+  }
+
+  /** The search as it was after so many steps. @param {number} step */
+  #showStep(step) {
+    this.#step = step;
+    this.#said.textContent = t('inside.branch.search.step', { step: number(step), steps: number(this.#steps) });
+    this.#showTree();
+  }
+
+  /** Whether a twig is there yet: the person's own always are. @param {Twig} node */
+  #isGrown({ beams }) {
+    return beams.size === 0 || Math.min(...beams.keys()) <= this.#step;
   }
 
   #showTree() {
@@ -214,16 +255,17 @@ export class Panel {
           const here = node === this.#at;
           // A stretch without a fork is one line.
           const line = [node];
-          while (line.at(-1)?.children.length === 1 && line.at(-1) !== this.#at) line.push(/** @type {Twig} */ (line.at(-1)?.children[0]));
+          const next = () => (line.at(-1)?.children ?? []).filter((other) => this.#isGrown(other));
+          while (next().length === 1 && line.at(-1) !== this.#at) line.push(...next());
           const last = /** @type {Twig} */ (line.at(-1));
           const steps = line.map((step) =>
             make(
               'button',
-              { type: 'button', 'aria-current': step === this.#at ? 'true' : null, 'data-beam': step.beam === null ? null : String(step.beam), title: percent(step.probability), on: { click: () => this.#do(() => this.#walk(step)) } },
+              { type: 'button', 'aria-current': step === this.#at ? 'true' : null, 'data-beam': step.beams.get(this.#step) ?? null, 'data-dropped': step.beams.size > 0 && !step.beams.has(this.#step), title: percent(step.probability), on: { click: () => this.#do(() => this.#walk(step)) } },
               tokenText(step.text),
             ),
           );
-          return make('li', { 'data-here': here }, ...steps, make('small', { class: 'faded', text: ` ${percent(likelihood(last))}` }), last.children.length > 0 ? list(last.children) : null);
+          return make('li', { 'data-here': here }, ...steps, make('small', { class: 'faded', text: ` ${percent(likelihood(last))}` }), next().length > 0 ? list(next()) : null);
         }),
       );
     this.#tree.replaceChildren(this.#root.children.length > 0 ? list(this.#root.children) : make('p', { class: 'faded', words: 'inside.branch.tree.none' }));
@@ -252,7 +294,7 @@ export class Panel {
 }
 
 /** @param {number} id @param {string} text @param {number} probability @param {Twig | null} parent @returns {Twig} */
-const twig = (id, text, probability, parent) => ({ id, text, probability, parent, children: [], beam: null });
+const twig = (id, text, probability, parent) => ({ id, text, probability, parent, children: [], beams: new Map() });
 
 /** The child with a token, made where there is none. @param {Twig} parent @param {number} id @param {string} text @param {number} probability */
 function child(parent, id, text, probability) {
@@ -261,6 +303,12 @@ function child(parent, id, text, probability) {
   const made = twig(id, text, probability, parent);
   parent.children.push(made);
   return made;
+}
+
+/** No beam ever went through this or what grows from it. @param {Twig} node */
+function forget(node) {
+  node.beams.clear();
+  node.children.forEach(forget);
 }
 
 /** Of all from the text to here. @param {Twig} at */

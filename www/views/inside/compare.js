@@ -75,6 +75,10 @@ export class Panel {
     this.#ways.value = t('inside.compare.example.ways');
   }
 
+  close() {
+    for (const side of this.#sides) side.close();
+  }
+
   relabel() {
     this.#examples();
     for (const side of this.#sides) side.relabel(this.frame.models(), this.subject.entry?.id ?? '');
@@ -99,7 +103,7 @@ export class Panel {
 
   async #write() {
     const { model } = this.subject;
-    if (model) for (const side of this.#sides) await side.write(model);
+    if (model) for (const side of this.#sides) await side.write(model, this.subject.seed);
   }
 
   /** @param {string} text */
@@ -195,6 +199,10 @@ class Side {
     this.#beside.offer(models, own);
   }
 
+  close() {
+    this.#beside.close();
+  }
+
   /** @param {Model} own */
   async #which(own) {
     let waiting = false;
@@ -218,10 +226,10 @@ class Side {
     this.#figure.update();
   }
 
-  /** Goes on with the same seed as the other. @param {Model} own */
-  async write(own) {
+  /** Goes on, with the same seed as the other. @param {Model} own @param {number} seed */
+  async write(own, seed) {
     const model = await this.#which(own);
-    const config = { do_sample: true, temperature: Number(this.#temperature.value), seed: 7, max_new_tokens: WRITTEN };
+    const config = { do_sample: true, temperature: Number(this.#temperature.value), seed, max_new_tokens: WRITTEN };
     this.#written.replaceChildren(make('span', { class: 'faded', text: this.#text.value }));
     for await (const event of model.generate(this.#text.value, config)) this.#written.append(event.text);
   }

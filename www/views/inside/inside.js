@@ -108,7 +108,9 @@ class Inside {
 
   /** @param {string} name */
   #close(name) {
-    this.#open.get(name)?.box.remove();
+    const opened = this.#open.get(name);
+    opened?.panel?.close?.();
+    opened?.box.remove();
     this.#open.delete(name);
   }
 

@@ -46,7 +46,7 @@ export class Panel {
       make('p', { class: 'inside-line' }, make('label', { for: 'layers-token', words: 'inside.layers.whose' }), this.#whose),
       this.#partFigure.root,
     );
-    onTheme(() => this.#paint());
+    this.close = onTheme(() => this.#paint());
   }
 
   relabel() {

@@ -24,7 +24,6 @@ const SLIDERS = /** @type {const} */ ([
 export class Panel {
   #mode = 'sample';
   /** @type {Record<string, number>} */ #values = Object.fromEntries(SLIDERS.map(({ name, value }) => [name, value]));
-  #seed = 1;
   #controls = make('div', { class: 'inside-controls' });
   #stages = make('ol', { class: 'inside-stages' });
   #rows = make('ol', { class: 'inside-candidates' });
@@ -75,7 +74,7 @@ export class Panel {
       const row = make('div', { class: 'inside-slider', 'data-off': this.#values[name] === off }, label, input, output);
       return row;
     });
-    const seed = make('button', { type: 'button', id: 'next-draw', words: 'inside.next.again', on: { click: () => ((this.#seed += 1), this.#again()) } });
+    const seed = make('button', { type: 'button', id: 'next-draw', words: 'inside.next.again', on: { click: () => ((this.subject.seed += 1), this.#again()) } });
     this.#controls.replaceChildren(
       choices(t('inside.next.how'), modes, this.#mode, (mode) => ((this.#mode = mode), this.#again())),
       ...sliders,
@@ -90,7 +89,7 @@ export class Panel {
   async update() {
     const { repetition_penalty, temperature, top_k, top_p, min_p } = /** @type {Record<typeof SLIDERS[number]['name'], number>} */ (this.#values);
     const sampled = this.#mode === 'sample';
-    const config = sampled ? { do_sample: true, temperature, top_k, top_p, seed: this.#seed, ...(min_p > 0 ? { min_p } : {}) } : { do_sample: false };
+    const config = sampled ? { do_sample: true, temperature, top_k, top_p, seed: this.subject.seed, ...(min_p > 0 ? { min_p } : {}) } : { do_sample: false };
     const choice = await this.subject.choice({ ...config, repetition_penalty, min_new_tokens: 0, no_repeat_ngram_size: 0, num_beams: 1, typical_p: 1, shown: SHOWN });
     this.#choice = choice;
     for (const part of this.#controls.children) {
@@ -161,7 +160,7 @@ export class Panel {
     this.#verdict.textContent = t('inside.next.verdict.sample', {
       uniform: number(draw.uniform, { maximumFractionDigits: 4 }),
       text: visible(draw.text),
-      seed: String(this.#seed),
+      seed: String(this.subject.seed),
     });
   }
 

@@ -10,6 +10,7 @@
  * @property {HTMLElement} root
  * @property {() => Promise<void>} update  the text or the model is another one; rejects with what went wrong
  * @property {() => void} relabel  the language is another one
+ * @property {() => void} [close]  it is shown no more: lets go of what would outlive it
  */
 
 /**

@@ -19,6 +19,7 @@ export class Subject {
   text = '';
   /** The tokens that are looked at. @type {Shown[]} */ tokens = [];
   /** Tokens before those. */ cut = 0;
+  /** Of every draw: the same one draws the same. */ seed = 1;
   #asked = new AbortController();
   /** Answers to questions about this text, by question. @type {Map<string, Promise<any>>} */ #answers = new Map();
 

@@ -48,6 +48,10 @@ export class Panel {
     this.#offer();
   }
 
+  close() {
+    this.#beside.close();
+  }
+
   /** The models whose vocabulary could be beside. */
   #offer() {
     this.#beside.offer(this.frame.models(), this.subject.entry?.id ?? '');

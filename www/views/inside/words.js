@@ -115,7 +115,9 @@ const mix = (from, to, share) =>
 /** @param {Rgb} colour */
 export const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
 
-/** The theme has changed, and what was painted with it is to be painted again. @param {() => void} listener */
+/** The theme has changed, and what was painted with it is to be painted again. @param {() => void} listener @returns {() => void} no more of it */
 export function onTheme(listener) {
-  new MutationObserver(listener).observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  const observer = new MutationObserver(listener);
+  observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  return () => observer.disconnect();
 }

@@ -16,6 +16,7 @@ import { isAborted, problemWords } from '../inside/problems.js';
 import { Subject } from '../inside/subject.js';
 import { tokenText } from '../inside/words.js';
 import { aboutOf, inLanguage } from './checks.js';
+import { LinkBox } from './link.js';
 import { Presenter } from './presenter.js';
 import { questionOf } from './question.js';
 
@@ -53,6 +54,8 @@ class Lessons {
   /** @type {PanelView | null} */ #panel = null;
   /** @type {string} */ #mounted = '';
   /** Lesson and step that are shown. @type {{ lesson: Lesson, step: number } | null} */ #at = null;
+  #link = new LinkBox();
+  /** The text of the step, where the address has another than the lesson. @type {string | null} */ #given = null;
   #turn = 0;
   #typing = 0;
 
@@ -69,13 +72,19 @@ class Lessons {
 
   async route() {
     const [view, rest = ''] = location.hash.slice(1).split(/\/(.*)/s);
-    if (view !== 'lessons') return this.#presenter.stop();
+    if (view !== 'lessons') {
+      document.body.classList.remove('locked');
+      return this.#presenter.stop();
+    }
     const [path = '', query = ''] = rest.split('?');
     const [id = '', place = '1'] = path.split('/');
     const options = new URLSearchParams(query);
     const lesson = LESSONS.find((one) => one.id === id);
     const turn = ++this.#turn;
     document.body.classList.toggle('locked', options.get('lock') === '1');
+    this.#given = options.get('text');
+    const seed = Number(options.get('seed'));
+    if (Number.isSafeInteger(seed) && seed > 0) this.#subject.seed = seed;
     const model = options.get('model');
     if (model && model !== this.page.current()?.id) this.page.use(model);
     if (!lesson) return this.#list();
@@ -125,7 +134,7 @@ class Lessons {
       this.#presenter.root,
       make('button', { type: 'button', id: 'lesson-present', words: 'lessons.present', on: { click: () => this.#presenter.toggle() } }),
       make('button', { type: 'button', id: 'lesson-pointer', words: 'lessons.pointer', on: { click: () => this.#presenter.togglePointer() } }),
-      make('button', { type: 'button', id: 'lesson-link', words: 'lessons.link', on: { click: () => void this.#link() } }),
+      make('button', { type: 'button', id: 'lesson-link', words: 'lessons.link', on: { click: () => void this.#link.show(this.#address()) } }),
       make('button', { type: 'button', id: 'lesson-print', words: 'lessons.print', on: { click: () => this.#print(lesson, words) } }),
     );
     const card = make(
@@ -145,7 +154,7 @@ class Lessons {
     document.getElementById('lesson-heading')?.focus({ preventScroll: true });
     this.root.scrollTo({ top: 0 });
     if (!shows || !step.panel) return;
-    this.#text.value = inLanguage(step.text ?? {}, this.#language()) ?? '';
+    this.#text.value = this.#given ?? inLanguage(step.text ?? {}, this.#language()) ?? '';
     await this.#mount(step.panel);
     if (step.recorded && !this.page.model()) await this.#recorded();
     await this.changed();
@@ -155,6 +164,7 @@ class Lessons {
   async #mount(name) {
     if (this.#mounted === name) return;
     this.#mounted = name;
+    this.#panel?.close?.();
     this.#panel = null;
     this.#stage.replaceChildren();
     const { Panel } = await /** @type {NonNullable<typeof PANELS[string]>} */ (PANELS[name])();
@@ -216,7 +226,10 @@ class Lessons {
   #go(by) {
     if (!this.#at) return;
     const { lesson, step } = this.#at;
-    const query = location.hash.split('?')[1];
+    const options = new URLSearchParams(location.hash.split('?')[1]);
+    // That was the text of one step.
+    options.delete('text');
+    const query = String(options);
     const next = step + by + 1;
     if (next < 1) return;
     location.hash = next > lesson.steps.length ? '#lessons' : `#lessons/${lesson.id}/${next}${query ? `?${query}` : ''}`;
@@ -235,21 +248,18 @@ class Lessons {
     event.preventDefault();
   }
 
-  /** A link to this step with this model, and without what could distract. */
-  async #link() {
-    if (!this.#at) return;
+  /** The address of this step with this model and seed, and without what could distract; a model of somebody's own is only on their machine. */
+  #address() {
+    if (!this.#at) return location.href;
     const { lesson, step } = this.#at;
-    const model = this.page.current()?.id ?? '';
+    const options = new URLSearchParams({ lock: '1', seed: String(this.#subject.seed) });
+    const entry = this.page.current();
+    if (entry && 'url' in entry.source) options.set('model', entry.id);
+    const text = inLanguage(lesson.steps[step]?.text ?? {}, this.#language()) ?? '';
+    if (lesson.steps[step]?.panel && this.#text.value !== text) options.set('text', this.#text.value);
     const link = new URL(location.href);
-    link.hash = `lessons/${lesson.id}/${step + 1}?${new URLSearchParams({ model, lock: '1' })}`;
-    const button = document.getElementById('lesson-link');
-    try {
-      await navigator.clipboard.writeText(link.href);
-      if (button) button.textContent = t('lessons.link.copied');
-    } catch {
-      // The address bar has it where copying is not allowed.
-      location.hash = link.hash;
-    }
+    link.hash = `lessons/${lesson.id}/${step + 1}?${options}`;
+    return link.href;
   }
 
   /** The whole lesson on paper, with room to write. @param {Lesson} lesson @param {LessonWords} words */
