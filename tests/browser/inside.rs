@@ -1,19 +1,25 @@
 //! The Inside view: every panel on the page's own model and on one of the Llama type, acted on, its numbers those of the
 //! command line.
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
-use crate::offline::wait_until_kept;
 use inkling::Engine;
+use inkling::convert::Source;
 use inkling::files::Files;
 use inkling::inspect::{Wish, inspect, report, score};
+use inkling::kernels::Format;
+use inkling::model::{self, Fields};
+use inkling::weights::{Planned, write_safetensors};
 use xtask::process;
 
 const TEXT: &str = "Once upon a time, there was a little";
 
 /// A model beside the page, read by the same engine natively.
-fn engine(folder: &str) -> Engine {
+pub fn engine(folder: &str) -> Engine {
     Engine::open(Files::open(&process::root().join(folder)).unwrap()).unwrap()
 }
 
@@ -175,6 +181,11 @@ async fn a_text_branches() {
     page.click("#branch-beams").await;
     page.wait_for("beams", "return document.querySelectorAll('.inside-tree [data-beam]').length > 8", Value::Null)
         .await;
+    // After the first step of the search there are three beams of one token, and nothing that came later.
+    page.eval("const slider = document.querySelector('#branch-step'); slider.value = 1; slider.dispatchEvent(new Event('input'))", vec![]).await;
+    let shown = "return [...document.querySelectorAll('.inside-tree [data-beam]')].map((twig) => twig.dataset.beam).sort().join() === '0,1,2'";
+    page.wait_for("three beams", shown, Value::Null).await;
+    page.eval("const slider = document.querySelector('#branch-step'); slider.value = slider.max; slider.dispatchEvent(new Event('input'))", vec![]).await;
     let ways = table(&page, "branch", 1).await;
     assert!(ways.len() > 3, "{ways:?}");
     let likely: Vec<f64> = ways[1..].iter().map(|row| row[2].parse().unwrap()).collect();
@@ -285,55 +296,96 @@ async fn odd_texts_are_looked_at_or_refused_in_words() {
     page.finish().await;
 }
 
-/// A lesson from its first step to its last with the keyboard alone and the network cut, in both languages; each question is
-/// answered by the model.
+/// A GPT-2 of odd proportions with random weights, as one file: `change` makes its config and its weights what they are.
+fn odd_model(
+    name: &str,
+    change: impl Fn(&mut serde_json::Map<String, Value>),
+    weights: impl Fn(&str, &mut [f32]),
+) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("inkling-odd-{}-{name}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let from = process::root().join("tests/fixtures/models/gpt2-plain");
+    for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        fs::copy(from.join(file), folder.join(file)).unwrap();
+    }
+    let mut config: Value = serde_json::from_str(&fs::read_to_string(from.join("config.json")).unwrap()).unwrap();
+    let fields = config.as_object_mut().unwrap();
+    change(fields);
+    fs::write(folder.join("config.json"), Value::Object(fields.clone()).to_string()).unwrap();
+    let (_, variables) = model::initial(&Fields::new(fields.clone()), 7).unwrap();
+    let tensors: Vec<_> = variables.iter().collect();
+    let planned: Vec<Planned> = tensors
+        .iter()
+        .map(|(name, tensor)| Planned { name: name.to_string(), shape: tensor.dims().to_vec(), format: Format::F32 })
+        .collect();
+    let mut file = fs::File::create(folder.join("model.safetensors")).unwrap();
+    write_safetensors(&mut file, &[("format", "pt")], &planned, |i| {
+        let (name, tensor) = tensors[i];
+        let mut values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+        weights(name, &mut values);
+        Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    })
+    .unwrap();
+    let place = folder.join(format!("{name}.gguf"));
+    let mut out = fs::File::create(&place).unwrap();
+    Source::open(Files::open(&folder).unwrap()).unwrap().write_gguf(Format::F32, name, &mut out).unwrap();
+    place
+}
+
+/// A deep model with a single head is looked into like any other; one whose numbers are none says so in every panel.
 #[tokio::test]
-async fn lessons_need_a_keyboard_and_nothing_else() {
+async fn odd_models_are_looked_into_or_refused_in_words() {
     let Some(dist) = dist() else { return };
     let host = Host::isolated(&dist).await;
-    let page = Page::ready(&host.address("/#library")).await;
-    wait_until_kept(&page).await;
-    host.stop().await;
-    for (language, answer) in [("en", "10"), ("zh", "7")] {
-        page.eval("localStorage.setItem('inkling.language', arguments[0]); sessionStorage.clear(); location.hash = '#lessons'", vec![json!(language)]).await;
-        page.reload().await;
-        page.wait_for("the lessons", "return document.querySelectorAll('.lesson-card').length === 8", Value::Null)
-            .await;
-        page.eval("document.querySelector('.lesson-card a').focus()", vec![]).await;
-        page.press(".lesson-card a", "\u{e007}").await;
-        // The address is there before the step is.
-        let step = "return location.hash === `#lessons/tokens/${arguments[0]}` && Number(document.querySelector('.lesson-nav span')?.textContent.match(/\\d+/)[0]) === arguments[0]";
-        page.wait_for("the first step", step, json!(1)).await;
-        page.wait_for(
-            "the pieces",
-            "return document.querySelectorAll('#lessons .inside-piece').length > 4",
-            Value::Null,
-        )
-        .await;
-        for next in 2..=4 {
-            page.press("#lesson-heading", "\u{e014}").await;
-            page.wait_for("the next step", step, json!(next)).await;
-        }
-        page.press("#lesson-answer", &format!("{answer}\u{e007}")).await;
-        page.wait_for(
-            "a verdict",
-            "return document.querySelector('.lesson-result').dataset.right !== undefined",
-            Value::Null,
-        )
-        .await;
-        let told = page.shown(".lesson-result").await;
-        let text = if language == "en" { "The rabbit hopped happily." } else { "两个黄鹂鸣翠柳" };
-        let folder = if language == "en" { "models/stories" } else { "models/poems" };
-        let count =
-            engine(folder).tokenizer().encode_with_offsets(text).unwrap().iter().filter(|p| p.end > p.start).count();
-        assert!(told.contains(&count.to_string()), "{told} for {count}");
-        page.press("#lesson-heading", "\u{e012}").await;
-        page.wait_for("the step before", step, json!(3)).await;
+    let deep = odd_model(
+        "deep",
+        |config| {
+            config.insert("n_layer".to_string(), json!(48));
+            config.insert("n_head".to_string(), json!(1));
+        },
+        |_, _| {},
+    );
+    let page = Page::ready(&host.address("/")).await;
+    page.choose(&deep).await;
+    let opened = "return document.querySelector('#model').dataset.model.startsWith('own:') && document.body.dataset.state === 'ready'";
+    page.wait_for("the deep model", opened, Value::Null).await;
+    look(&page, "next+branch+attention+layers+architecture+embeddings", "The quick brown").await;
+    assert_eq!(texts(&page, ".inside-heads button").await.len(), 48);
+    assert_eq!(table(&page, "layers", 1).await.len() - 1, 49);
+    page.finish().await;
+
+    let spoilt = odd_model(
+        "spoilt",
+        |_| {},
+        |name, values| {
+            if name.ends_with("ln_f.weight") {
+                values.fill(f32::NAN);
+            }
+        },
+    );
+    let page = Page::ready(&host.address("/")).await;
+    page.choose(&spoilt).await;
+    page.wait_for("the spoilt model", opened, Value::Null).await;
+    let panels = ["next", "branch", "layers", "compare"];
+    page.eval("location.hash = `#inside/${arguments[0]}`", vec![json!(panels.join("+"))]).await;
+    for panel in panels {
+        let body = "return (document.querySelector(`.inside-panel[data-panel='${arguments[0]}'] .inside-problem`)?.textContent ?? '').length > 20";
+        page.wait_for(&format!("what is wrong, in {panel}"), body, json!(panel)).await;
     }
-    // Presenting takes everything else away, and Escape brings it back.
-    page.click("#lesson-present").await;
-    page.wait_for("presenting", "return document.body.classList.contains('presenting') && getComputedStyle(document.querySelector('header')).display === 'none'", Value::Null).await;
-    page.press("#lesson-heading", "\u{e00c}").await;
-    page.wait_for("the page", "return !document.body.classList.contains('presenting')", Value::Null).await;
+    // What cannot be opened is said where the person is.
+    let broken = spoilt.with_file_name("broken.gguf");
+    fs::write(&broken, "GGUF and nothing more").unwrap();
+    page.choose(&broken).await;
+    page.wait_for("the error", "return document.querySelector('#elsewhere #error')?.dataset.code !== undefined && document.querySelector('#elsewhere').offsetHeight > 20", Value::Null).await;
+    page.eval("location.hash = '#write'", vec![]).await;
+    page.wait_for(
+        "the same beside the text",
+        "return document.querySelector('#desk #error')?.dataset.code !== undefined",
+        Value::Null,
+    )
+    .await;
+    for model in [deep, spoilt] {
+        let _ = fs::remove_dir_all(model.parent().unwrap());
+    }
     page.finish().await;
 }

@@ -6,6 +6,7 @@ mod common;
 mod driver;
 mod hosts;
 mod inside;
+mod lessons;
 mod models;
 mod offline;
 mod store;
