@@ -375,7 +375,7 @@ async fn odd_models_are_looked_into_or_refused_in_words() {
     // What cannot be opened is said where the person is.
     let broken = spoilt.with_file_name("broken.gguf");
     fs::write(&broken, "GGUF and nothing more").unwrap();
-    page.choose(&broken).await;
+    page.drop_file(&broken).await;
     page.wait_for("the error", "return document.querySelector('#elsewhere #error')?.dataset.code !== undefined && document.querySelector('#elsewhere').offsetHeight > 20", Value::Null).await;
     page.eval("location.hash = '#write'", vec![]).await;
     page.wait_for(
