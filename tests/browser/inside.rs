@@ -369,7 +369,7 @@ async fn odd_models_are_looked_into_or_refused_in_words() {
     let panels = ["next", "branch", "layers", "compare"];
     page.eval("location.hash = `#inside/${arguments[0]}`", vec![json!(panels.join("+"))]).await;
     for panel in panels {
-        let body = "return (document.querySelector(`.inside-panel[data-panel='${arguments[0]}'] .inside-problem`)?.textContent ?? '').length > 20";
+        let body = "return [...document.querySelectorAll(`.inside-panel[data-panel='${arguments[0]}'] .inside-problem`)].some((problem) => problem.textContent.length > 20)";
         page.wait_for(&format!("what is wrong, in {panel}"), body, json!(panel)).await;
     }
     // What cannot be opened is said where the person is.

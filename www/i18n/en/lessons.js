@@ -22,6 +22,8 @@ export default {
   'lessons.link.copied': 'Copied.',
   'lessons.link.select': 'It could not be copied from here: it is selected above, for the keyboard or the menu.',
   'lessons.link.here': 'This address is that of this machine, and leads nowhere on another. Open the page at the address that others have for it, then share.',
+  'lessons.link.long': 'The text is too long for a QR code. Copy the address, or take a shorter text.',
+  'lessons.link.other': 'The link asks for the model “{wanted}”, which this page does not have; this is {model}.',
   'lessons.link.nocode': 'There is no code for this address: {message}',
   'lessons.print': 'Hand-out',
   'lessons.clock': 'Time spent',

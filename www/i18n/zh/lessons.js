@@ -22,6 +22,8 @@ export default {
   'lessons.link.copied': '已复制。',
   'lessons.link.select': '这里无法复制：地址已在上面选中，请用键盘或菜单复制。',
   'lessons.link.here': '这是本机的地址，在别的机器上打不开。请先用别人能访问的地址打开本页，再分享。',
+  'lessons.link.long': '文字太长，放不进二维码。请复制地址，或换短一些的文字。',
+  'lessons.link.other': '链接要的模型“{wanted}”本页没有；现在是{model}。',
   'lessons.link.nocode': '这个地址没有二维码：{message}',
   'lessons.print': '讲义',
   'lessons.clock': '已用时间',

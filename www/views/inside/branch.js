@@ -204,7 +204,10 @@ export class Panel {
     const steps = [];
     for await (const event of model.generate(ids, { num_beams: BEAMS, num_return_sequences: BEAMS, max_new_tokens: BEAM_STEPS, do_sample: false, signal })) {
       if (event.type === 'preview') steps.push(event.beams.map((beam) => beam.ids));
-      if (event.type === 'done') steps.push(event.sequences.map((sequence) => sequence.ids));
+      if (event.type !== 'done') continue;
+      // The end is a step of its own where a beam ended, or went on.
+      const last = event.sequences.map((sequence) => sequence.ids);
+      if (String(last) !== String(steps.at(-1))) steps.push(last);
     }
     // One that another goes on from needs no look of its own.
     const paths = new Set(steps.flat().map(String));

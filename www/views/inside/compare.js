@@ -8,6 +8,7 @@ import { number, t } from '../../i18n.js';
 import { make } from '../dom.js';
 import { Beside } from './beside.js';
 import { figure } from './figure.js';
+import { isAborted, problemWords } from './problems.js';
 import { bar, percent, precise, tokenText, visible } from './words.js';
 
 /** @import { Model } from '../../inkling.js' */
@@ -17,6 +18,8 @@ import { bar, percent, precise, tokenText, visible } from './words.js';
 
 const SHOWN = 10;
 const WRITTEN = 30;
+/** How long somebody who types must pause, in milliseconds. */
+const PAUSE = 200;
 /** Words of a probe at most. */
 const MOST_WORDS = 40;
 
@@ -161,7 +164,9 @@ export class Panel {
 /** One of the two: its text, its model, its temperature, and what comes of them. */
 class Side {
   /** Something of it is another one. */ onChange = () => {};
-  #text = make('textarea', { rows: 2, dir: 'auto', spellcheck: 'false', on: { change: () => this.onChange() } });
+  #soon = 0;
+  #text = make('textarea', { rows: 2, dir: 'auto', spellcheck: 'false', on: { input: () => (clearTimeout(this.#soon), (this.#soon = setTimeout(() => this.onChange(), PAUSE))) } });
+  /** What is wrong with this side; the other goes on. */ #problem = make('p', { class: 'inside-problem', role: 'status' });
   #temperature = make('input', { type: 'range', min: 0.1, max: 3, step: 0.1, value: 1, on: { input: () => ((this.#degree.textContent = number(Number(this.#temperature.value), { maximumFractionDigits: 1 })), this.onChange()) } });
   #degree = make('output', { text: '1' });
   #list = make('ol', { class: 'inside-candidates' });
@@ -181,6 +186,7 @@ class Side {
       { class: 'inside-side' },
       make('label', { for: `${id}-text`, words: 'inside.text' }),
       this.#text,
+      this.#problem,
       make('p', { class: 'inside-line' }, make('label', { for: `${id}-model`, words: 'model.label' }), this.#beside.list),
       make('p', { class: 'inside-line' }, make('label', { for: `${id}-temperature`, words: 'parameter.temperature.label' }), this.#temperature, this.#degree),
       this.#figure.root,
@@ -216,7 +222,18 @@ class Side {
 
   /** @param {Model} own */
   async show(own) {
-    const model = await this.#which(own);
+    try {
+      await this.#look(await this.#which(own));
+      this.#problem.textContent = '';
+    } catch (error) {
+      if (isAborted(error)) throw error;
+      this.#list.replaceChildren();
+      this.#problem.textContent = problemWords(error);
+    }
+  }
+
+  /** @param {Model} model */
+  async #look(model) {
     const temperature = Number(this.#temperature.value);
     this.#choice = await model.choice(this.#text.value, { do_sample: true, temperature, top_k: 0, top_p: 1, seed: 1, shown: SHOWN });
     const most = Math.max(...this.#choice.candidates.map(({ probabilities }) => probabilities.at(-1) ?? 0), 1e-9);

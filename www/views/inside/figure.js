@@ -3,6 +3,7 @@
 import { t } from '../../i18n.js';
 import { make } from '../dom.js';
 import { download, fileName } from '../download.js';
+import { savePicture } from './picture.js';
 
 /** @import { Key } from '../../i18n.js' */
 
@@ -64,32 +65,4 @@ export function csv({ head, rows }) {
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [head, ...rows].map((row) => row.map(cell).join(',')).join('\r\n');
-}
-
-/** A canvas as PNG, a drawing as SVG. @param {HTMLElement} root @param {string} name */
-async function savePicture(root, name) {
-  const canvas = root.querySelector('canvas');
-  if (canvas) {
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve));
-    if (blob instanceof Blob) download(`${name}.png`, blob);
-    return;
-  }
-  const svg = root.querySelector('svg');
-  if (svg) return download(`${name}.svg`, new Blob([standalone(svg)], { type: 'image/svg+xml' }));
-  // What is made of text is saved as text.
-  download(`${name}.txt`, new Blob([/** @type {HTMLElement} */ (root.firstElementChild)?.innerText ?? ''], { type: 'text/plain' }));
-}
-
-const LOOKS = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'opacity', 'font-family', 'font-size', 'font-weight', 'text-anchor'];
-
-/** A drawing that looks the same without the page's style sheets. @param {SVGElement} svg */
-function standalone(svg) {
-  const copy = /** @type {SVGElement} */ (svg.cloneNode(true));
-  const copies = [copy, ...copy.querySelectorAll('*')];
-  [svg, ...svg.querySelectorAll('*')].forEach((original, i) => {
-    const style = getComputedStyle(original);
-    for (const name of LOOKS) copies[i]?.setAttribute(name, style.getPropertyValue(name));
-  });
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  return new XMLSerializer().serializeToString(copy);
 }

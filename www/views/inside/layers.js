@@ -91,7 +91,7 @@ export class Panel {
   /** The last layer at the top, as in the papers. @param {Colours} colours */
   #paintLens(colours) {
     const { tokens } = this.subject;
-    const head = make('tr', {}, make('th', { scope: 'col', text: '' }), ...(this.#table[0] ?? []).map(({ position }) => make('th', { scope: 'col' }, tokenText(tokens[position]?.text ?? ''))));
+    const head = make('tr', {}, make('th', { scope: 'col', words: 'inside.attention.layer' }), ...(this.#table[0] ?? []).map(({ position }) => make('th', { scope: 'col' }, tokenText(tokens[position]?.text ?? ''))));
     const rows = this.#table.map((cells, layer) =>
       make(
         'tr',

@@ -109,7 +109,6 @@ class Pieces {
       tokenText(this.#words(token)),
       make('small', { text: String(token.id) }),
     );
-    button.setAttribute('aria-label', t('inside.tokens.piece', { text: this.#words(token), id: String(token.id) }));
     return make('li', { 'data-chosen': i === this.#at }, button);
   }
 
@@ -155,7 +154,7 @@ class Pieces {
     const character = this.#text.slice(shared.start, shared.end);
     const parts = this.#tokens.filter(({ start, end }) => start === shared.start && end === shared.end).length;
     const inBytes = [...new TextEncoder().encode(character)].map(hex).join(' ');
-    return [make('p', { class: 'inside-callout', text: t('inside.tokens.why', { character, parts, bytes: inBytes, count: inBytes.split(' ').length }) })];
+    return [make('p', { class: 'inside-callout', text: t('inside.tokens.why', { character: visible(character), parts, bytes: inBytes, count: inBytes.split(' ').length }) })];
   }
 
   table() {

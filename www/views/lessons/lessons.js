@@ -55,6 +55,7 @@ class Lessons {
   /** @type {string} */ #mounted = '';
   /** Lesson and step that are shown. @type {{ lesson: Lesson, step: number } | null} */ #at = null;
   #link = new LinkBox();
+  /** The model that the address asks for. @type {string | null} */ #wanted = null;
   /** The text of the step, where the address has another than the lesson. @type {string | null} */ #given = null;
   #turn = 0;
   #typing = 0;
@@ -85,8 +86,8 @@ class Lessons {
     this.#given = options.get('text');
     const seed = Number(options.get('seed'));
     if (Number.isSafeInteger(seed) && seed > 0) this.#subject.seed = seed;
-    const model = options.get('model');
-    if (model && model !== this.page.current()?.id) this.page.use(model);
+    this.#wanted = options.get('model');
+    if (this.#wanted && this.#wanted !== this.page.current()?.id) this.page.use(this.#wanted);
     if (!lesson) return this.#list();
     const words = await wordsOf(lesson.id);
     if (turn !== this.#turn) return undefined;
@@ -215,7 +216,9 @@ class Lessons {
   async #run(work) {
     try {
       await work();
-      this.#note.textContent = this.#subject.ready ? '' : t(this.page.model() ? 'inside.empty' : 'inside.waiting');
+      const other = this.#wanted !== null && this.#wanted !== this.page.current()?.id;
+      const ready = other ? t('lessons.link.other', { wanted: this.#wanted ?? '', model: this.page.title() }) : '';
+      this.#note.textContent = this.#subject.ready ? ready : t(this.page.model() ? 'inside.empty' : 'inside.waiting');
       this.#stage.dataset.state = this.#subject.ready ? 'ready' : 'waiting';
     } catch (error) {
       if (!isAborted(error)) this.#note.textContent = problemWords(error);
@@ -231,13 +234,16 @@ class Lessons {
     options.delete('text');
     const query = String(options);
     const next = step + by + 1;
-    if (next < 1) return;
+    // Whoever was given a lesson stays in it.
+    if (next < 1 || (next > lesson.steps.length && options.get('lock') === '1')) return;
     location.hash = next > lesson.steps.length ? '#lessons' : `#lessons/${lesson.id}/${next}${query ? `?${query}` : ''}`;
   }
 
   /** @param {KeyboardEvent} event */
   key(event) {
     if (!this.#at || currentView() !== 'lessons' || event.ctrlKey || event.metaKey || event.altKey) return;
+    // A dialog over the lesson has the keys.
+    if (document.querySelector('dialog[open]')) return;
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest('input, textarea, select, .inside-panel')) return;
     const by = STEPS[event.key];

@@ -5,6 +5,8 @@ import { draw, make } from '../dom.js';
 
 /** Light modules around a code, by its standard (ISO/IEC 18004, 9.1). */
 const MARGIN = 4;
+/** Bytes that the largest code has room for, at the level of correction that is used (ISO/IEC 18004, table 7). */
+const LONGEST = 2331;
 
 /** @typedef {{ default: () => Promise<unknown>, qrModules: (text: string) => Uint8Array }} QrModule */
 
@@ -43,7 +45,8 @@ export class LinkBox {
       if (this.#field.value === address) this.#code.replaceChildren(picture(code));
     } catch (error) {
       // The address itself is there to copy.
-      this.#said.textContent = t('lessons.link.nocode', { message: error instanceof Error ? error.message : String(error) });
+      const long = address.length > LONGEST;
+      this.#said.textContent = long ? t('lessons.link.long') : t('lessons.link.nocode', { message: error instanceof Error ? error.message : String(error) });
     }
   }
 

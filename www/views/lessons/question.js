@@ -19,9 +19,15 @@ export function questionOf(check, words, { model, language }) {
   const result = make('p', { class: 'lesson-result', role: 'status' });
   const numeric = check.kind === 'tokens' || check.kind === 'layers';
   const field = make('input', { type: numeric ? 'number' : 'text', min: numeric ? 0 : null, id: 'lesson-answer', autocomplete: 'off', autocapitalize: 'none', dir: 'auto' });
+  const forget = () => {
+    delete result.dataset.right;
+    result.textContent = '';
+  };
+  field.addEventListener('input', forget);
   const answer = async (/** @type {string} */ given) => {
     const now = model();
-    if (given.trim() === '') return void field.focus();
+    forget();
+    if (given.trim() === '' || !field.reportValidity()) return void field.focus();
     if (!now) return void (result.textContent = t('inside.waiting'));
     result.textContent = '…';
     try {
