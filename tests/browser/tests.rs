@@ -1,4 +1,5 @@
 //! Tests of the built page, as a person and as another site's developer meet it. `cargo xtask test page` runs them.
+mod accessible;
 mod api;
 mod builds;
 #[path = "../common/mod.rs"]

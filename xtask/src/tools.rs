@@ -168,9 +168,10 @@ fn npm_install(package: &str, version: &str, home: &Path) -> Command {
     command
 }
 
-fn npm() -> Result<()> {
+/// Sees to it that npm is there.
+pub fn npm() -> Result<()> {
     if find("npm").is_none() {
-        let needed = "npm, which brings tsc";
+        let needed = "npm, which brings tools for tests";
         apt_install(needed, &["nodejs", "npm"])?;
     }
     Ok(())

@@ -17,7 +17,7 @@ const MOST_ROWS = 400;
  * @param {{ open?: boolean }} [options]
  */
 export function figure(title, picture, table, { open = false } = {}) {
-  const place = make('div', { class: 'inside-table' });
+  const place = make('div', { class: 'inside-table', role: 'group', tabindex: '0', label: title });
   const show = () => {
     const { head, rows } = table();
     const cells = (/** @type {(string | number)[]} */ row, /** @type {'th' | 'td'} */ tag) =>

@@ -16,7 +16,7 @@
 mod browser;
 mod generate;
 mod machine;
-mod peers;
+pub mod peers;
 mod store;
 mod table;
 mod train;

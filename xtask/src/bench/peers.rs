@@ -1,4 +1,4 @@
-//! What inkling is compared with: npm packages of fixed versions in a folder of their own outside the project, and what
+//! What inkling is compared with, or checked by: npm packages of fixed versions in a folder of their own outside the project, and what
 //! a Python has; and how a process is asked. What is not there is said with the command that would bring it, and the run
 //! goes on.
 use std::env;
@@ -28,6 +28,7 @@ impl Package {
             return Ok(modules);
         }
         let wanted = format!("{}@{}", self.name, self.version);
+        tools::npm()?;
         let npm = tools::find("npm").context("could not find npm; install Node.js")?;
         eprintln!("Getting {wanted}, once for all projects: into {}", home.display());
         fs::create_dir_all(&home).with_context(|| format!("making the folder {}", home.display()))?;
