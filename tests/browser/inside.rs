@@ -128,6 +128,9 @@ async fn panels_show_what_the_engine_computes() {
             close(cell, found.attention[0].values[q * n + k], "an attention weight");
         }
     }
+    page.press("[data-head='0 0']", "\u{e014}\u{e015}").await;
+    let focused = page.eval("return [document.activeElement.dataset.head, document.querySelectorAll('.inside-heads [tabindex=\"0\"]').length]", vec![]).await;
+    assert_eq!(focused, json!(["1 1", 1]));
     page.click("#attention-off").await;
     page.wait_for("the effect", "return document.querySelectorAll('.inside-effect li').length > 3", Value::Null).await;
 

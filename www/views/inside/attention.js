@@ -45,6 +45,7 @@ export class Panel {
     this.root = make('div', { class: 'inside-attention' }, this.#overview, this.#controls, this.#tokens, this.#figure.root, this.#said, this.#effect);
     this.#canvas.addEventListener('pointermove', (event) => this.#point(event));
     this.#canvas.addEventListener('keydown', (event) => this.#move(event));
+    this.#overview.addEventListener('keydown', (event) => this.#fromHeadToHead(event));
     this.close = onTheme(() => this.#paint());
   }
 
@@ -98,6 +99,7 @@ export class Panel {
             'data-head': `${layer} ${head}`,
             'aria-pressed': String(layer === this.#layer && head === this.#head),
             'data-off': this.#off.has(`${layer} ${head}`),
+            tabindex: layer === this.#layer && head === (typeof this.#head === 'number' ? this.#head : 0) ? '0' : '-1',
             title: t('inside.attention.habits', { layer: number(layer + 1), head: number(head + 1), first: percent(first), before: percent(before), itself: percent(itself) }),
             on: { click: () => this.#choose(layer, head) },
           },
@@ -109,6 +111,19 @@ export class Panel {
       this.#overview.append(row);
     }
     if (focused) /** @type {HTMLElement | null} */ (this.#overview.querySelector(`[data-head="${focused}"]`))?.focus();
+  }
+
+  /** The arrow keys go from head to head, of which one is in the order of the Tab key. @param {KeyboardEvent} event */
+  #fromHeadToHead(event) {
+    const [down, right] = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key] ?? [];
+    const { head: at } = /** @type {HTMLElement} */ (event.target).dataset;
+    if (down === undefined || right === undefined || at === undefined) return;
+    event.preventDefault();
+    const [layer = 0, head = 0] = at.split(' ').map(Number);
+    const next = /** @type {HTMLElement | null} */ (this.#overview.querySelector(`[data-head="${layer + down} ${head + right}"]`));
+    if (!next) return;
+    for (const button of this.#overview.querySelectorAll('button')) button.tabIndex = button === next ? 0 : -1;
+    next.focus();
   }
 
   /** @param {number} layer @param {Head} head */
