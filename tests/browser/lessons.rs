@@ -54,6 +54,11 @@ async fn lessons_need_a_keyboard_and_nothing_else() {
     // Presenting takes everything else away, and Escape brings it back.
     page.click("#lesson-present").await;
     page.wait_for("presenting", "return document.body.classList.contains('presenting') && getComputedStyle(document.querySelector('header')).display === 'none'", Value::Null).await;
+    assert_eq!(page.shown("#lesson-present").await, "退出放映");
+    page.click("#lesson-present").await;
+    page.wait_for("the page by its button", "return !document.body.classList.contains('presenting')", Value::Null)
+        .await;
+    page.click("#lesson-present").await;
     page.press("#lesson-heading", "\u{e00c}").await;
     page.wait_for("the page", "return !document.body.classList.contains('presenting')", Value::Null).await;
     page.finish().await;

@@ -13,6 +13,7 @@ export default {
   'lessons.end': 'Finish',
   'lessons.step': '{step} of {steps}',
   'lessons.present': 'Present',
+  'lessons.leave': 'Leave',
   'lessons.pointer': 'Pointer',
   'lessons.link': 'Link for the class',
   'lessons.link.intro': 'It opens this step with this model, this text and this draw, without the menus.',

@@ -13,6 +13,7 @@ export default {
   'lessons.end': '完成',
   'lessons.step': '第 {step} 步，共 {steps} 步',
   'lessons.present': '放映',
+  'lessons.leave': '退出放映',
   'lessons.pointer': '指示圈',
   'lessons.link': '给全班的链接',
   'lessons.link.intro': '打开它就是这一步：同一个模型、同一段文字、同一次抽取，没有菜单。',

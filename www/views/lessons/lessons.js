@@ -64,6 +64,11 @@ class Lessons {
   constructor(root, page) {
     this.root = root;
     this.page = page;
+    this.#presenter.onChange = () => {
+      const button = document.getElementById('lesson-present');
+      button?.setAttribute('data-i18n', this.#presenter.on ? 'lessons.leave' : 'lessons.present');
+      translate(this.root);
+    };
   }
 
   /** The language that the model writes. */
@@ -133,7 +138,7 @@ class Lessons {
       { class: 'lesson-tools', role: 'group', label: 'lessons.tools' },
       make('a', { href: '#lessons', class: 'lesson-all', words: 'lessons.all' }),
       this.#presenter.root,
-      make('button', { type: 'button', id: 'lesson-present', words: 'lessons.present', on: { click: () => this.#presenter.toggle() } }),
+      make('button', { type: 'button', id: 'lesson-present', words: this.#presenter.on ? 'lessons.leave' : 'lessons.present', on: { click: () => this.#presenter.toggle() } }),
       make('button', { type: 'button', id: 'lesson-pointer', words: 'lessons.pointer', on: { click: () => this.#presenter.togglePointer() } }),
       make('button', { type: 'button', id: 'lesson-link', words: 'lessons.link', on: { click: () => void this.#link.show(this.#address()) } }),
       make('button', { type: 'button', id: 'lesson-print', words: 'lessons.print', on: { click: () => this.#print(lesson, words) } }),

@@ -10,6 +10,7 @@ export class Presenter {
   #minutes = 0;
   #ticking = 0;
   root = this.#clock;
+  /** Presenting has begun or ended. */ onChange = () => {};
 
   constructor() {
     document.body.append(this.#pointer);
@@ -43,6 +44,7 @@ export class Presenter {
 
   async enter() {
     document.body.classList.add('presenting');
+    this.onChange();
     try {
       await document.documentElement.requestFullscreen();
     } catch {
@@ -52,6 +54,7 @@ export class Presenter {
 
   leave() {
     document.body.classList.remove('presenting');
+    this.onChange();
     this.#pointer.hidden = true;
     if (document.fullscreenElement) void document.exitFullscreen().catch(() => {});
   }
