@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
-use xtask::bench::peers::Package;
+use xtask::npm::Package;
 
 const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 

@@ -51,6 +51,14 @@ export function draw(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Adds style sheets in this order, but for those that another view has added. @param {string[]} sheets @param {string} beside  the address of the module they lie beside */
+export function addSheets(sheets, beside) {
+  for (const sheet of sheets) {
+    const { href } = new URL(sheet, beside);
+    if (!document.querySelector(`link[href="${CSS.escape(href)}"]`)) document.head.append(make('link', { rel: 'stylesheet', href }));
+  }
+}
+
 /** A labelled control. @param {Key} words @param {HTMLElement} control @param {Key} [help] */
 export function field(words, control, help) {
   const parts = [make('span', { words }), control];

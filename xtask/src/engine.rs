@@ -14,10 +14,8 @@ use crate::{compress, process};
 pub struct Artifact {
     /// Its folder under `dist/engine/`.
     pub name: &'static str,
-    /// The package it is built from.
+    /// The package it is built from; its files have the same name.
     package: &'static str,
-    /// What its files are called.
-    out: &'static str,
     /// Flags for rustc besides those in `.cargo/config.toml`, which every artifact has.
     rustflags: &'static [&'static [&'static str]],
 }
@@ -44,7 +42,7 @@ pub const ARTIFACTS: &[Artifact] = &[
 ];
 
 /// Draws the codes of links; fetched when the first is shown.
-pub const QR: Artifact = Artifact { name: "qr", package: "inkling-qr", out: "qr", rustflags: &[] };
+pub const QR: Artifact = Artifact { name: "qr", package: "inkling-qr", rustflags: &[] };
 
 /// What every artifact has besides: no place in the sources for each panic that may be, which takes 23 KB of the download.
 /// The same panic in a native build says where it is.
@@ -55,17 +53,23 @@ const BROTLI_QUALITY: u32 = 11;
 
 impl Artifact {
     const fn engine(name: &'static str, rustflags: &'static [&'static [&'static str]]) -> Self {
-        Self { name, package: "inkling", out: "inkling", rustflags }
+        Self { name, package: "inkling", rustflags }
     }
 
-    /// Builds `OUT.js` and `OUT_bg.wasm`; the folder they are in. What comes after cargo is done again only when
+    /// The package as its library and its files are called.
+    fn library(&self) -> String {
+        self.package.replace('-', "_")
+    }
+
+    /// Builds `LIBRARY.js` and `LIBRARY_bg.wasm`; the folder they are in. What comes after cargo is done again only when
     /// cargo's output, a tool or an option has changed.
     pub fn build(&self, tools: &Toolbox, target: &Path) -> Result<PathBuf> {
         let wasm = self.compile(target)?;
         let folder = target.join("engine").join(self.name);
-        let (script, module) = (folder.join(format!("{}.js", self.out)), folder.join(format!("{}_bg.wasm", self.out)));
+        let library = self.library();
+        let (script, module) = (folder.join(format!("{library}.js")), folder.join(format!("{library}_bg.wasm")));
         let mut bindgen = tools.command("wasm-bindgen");
-        bindgen.args(["--target", "web", "--no-typescript", "--out-name", self.out]);
+        bindgen.args(["--target", "web", "--no-typescript", "--out-name", &library]);
         bindgen.args(["--remove-name-section", "--remove-producers-section", "--out-dir"]);
         bindgen.arg(&folder).arg(&wasm);
 
@@ -109,8 +113,10 @@ impl Artifact {
         tools::rust_src()?;
         command.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"]);
         command.env("RUSTC_BOOTSTRAP", "1");
-        // Else artifacts would take turns in one folder, each build undoing the last.
-        command.arg("--target-dir").arg(target.join("artifacts").join(self.name));
+        // Else artifacts would take turns in one folder, each build undoing the last; but those with the same flags share
+        // one standard library.
+        let first = ARTIFACTS.iter().find(|artifact| artifact.rustflags == self.rustflags).unwrap_or(self);
+        command.arg("--target-dir").arg(target.join("artifacts").join(first.name));
         println!("Compiling {} ({})", self.package, self.name);
         let shown = process::shown(&command);
         let built = command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start `{shown}`"))?;
@@ -118,7 +124,7 @@ impl Artifact {
             bail!("`{shown}` failed ({})", built.status);
         }
         let messages = String::from_utf8_lossy(&built.stdout);
-        let library = self.package.replace('-', "_");
+        let library = self.library();
         wasm_file(&messages, &library).with_context(|| format!("`{shown}` produced no .wasm file for {library}"))
     }
 }

@@ -11,6 +11,7 @@
 //! What they stand on:
 //!
 //! * [`tools`]: the programs a bare machine lacks, found or fetched
+//! * [`npm`]: packages for a browser, to measure beside or to check with
 //! * [`engine`]: the list of wasm artifacts, and how one is built
 //! * `archive`, `compress`, `precache`: the site as one file, packed for hosts, and listed for its service worker
 //! * [`server`]: the static file server, also used by the tests of the page
@@ -27,6 +28,7 @@ mod compress;
 pub mod engine;
 mod foreign;
 pub mod model;
+pub mod npm;
 pub mod precache;
 pub mod process;
 pub mod screenshots;

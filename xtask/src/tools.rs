@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::process;
+use crate::{npm, process};
 
 /// A program of a fixed version, and the registry it comes from.
 #[derive(Clone, Copy)]
@@ -118,8 +118,8 @@ impl Tool {
                 format!("cargo install --locked {}@{version}", self.package),
             ),
             Registry::Npm => {
-                npm()?;
-                (npm_install(self.package, version, home), format!("npm install --global {}@{version}", self.package))
+                let wanted = format!("{}@{version}", self.package);
+                (npm::install(&wanted, home)?, format!("npm install --global {wanted}"))
             }
         };
         process::run(&mut command)
@@ -159,22 +159,6 @@ fn cargo_install(package: &str, version: &str, home: &Path) -> Command {
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command
-}
-
-fn npm_install(package: &str, version: &str, home: &Path) -> Command {
-    let mut command = Command::new(find("npm").unwrap_or_else(|| "npm".into()));
-    command.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(home).arg(format!("{package}@{version}"));
-    command.current_dir(home);
-    command
-}
-
-/// Sees to it that npm is there.
-pub fn npm() -> Result<()> {
-    if find("npm").is_none() {
-        let needed = "npm, which brings tools for tests";
-        apt_install(needed, &["nodejs", "npm"])?;
-    }
-    Ok(())
 }
 
 /// The standard library for wasm.

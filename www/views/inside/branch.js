@@ -73,7 +73,7 @@ export class Panel {
       button('keep', 'inside.branch.keep', () => this.frame.setText(this.subject.text + this.#textOf(this.#at))),
       button('clear', 'inside.branch.clear', () => this.#do(() => this.#clear())),
     );
-    this.#said.textContent = t('inside.branch.search.step', { step: number(this.#step), steps: number(this.#steps) });
+    this.#tellStep();
   }
 
   /** @param {() => Promise<void>} work */
@@ -232,15 +232,19 @@ export class Panel {
     this.#slider.value = String(steps.length);
     this.#search.hidden = steps.length < 2;
     this.#step = steps.length;
+    this.#tellStep();
     await this.#walk(from);
-    this.#showStep(steps.length);
   }
 
   /** The search as it was after so many steps. @param {number} step */
   #showStep(step) {
     this.#step = step;
-    this.#said.textContent = t('inside.branch.search.step', { step: number(step), steps: number(this.#steps) });
+    this.#tellStep();
     this.#showTree();
+  }
+
+  #tellStep() {
+    this.#said.textContent = t('inside.branch.search.step', { step: number(this.#step), steps: number(this.#steps) });
   }
 
   /** Whether a twig is there yet: the person's own always are. @param {Twig} node */

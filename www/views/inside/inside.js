@@ -7,8 +7,8 @@ import { addWords, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/inside.js';
 import zh from '../../i18n/zh/inside.js';
 import { currentView } from '../../views.js';
-import { make } from '../dom.js';
-import { PANELS } from './panels.js';
+import { addSheets, make } from '../dom.js';
+import { PANELS, SHEETS } from './panels.js';
 import { isAborted, problemWords } from './problems.js';
 import { MOST, Subject } from './subject.js';
 
@@ -24,9 +24,7 @@ const LARGE = 30e6;
 
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
-  for (const sheet of ['../view.css', './inside.css']) {
-    document.head.append(make('link', { rel: 'stylesheet', href: new URL(sheet, import.meta.url).href }));
-  }
+  addSheets(SHEETS, import.meta.url);
   const view = new Inside(page);
   root.append(...view.parts);
   translate(root);

@@ -20,6 +20,9 @@
 
 /** @typedef {{ Panel: new (subject: Subject, frame: Frame) => PanelView }} PanelModule */
 
+/** How panels look, from what all share to those that show the model; beside this file. */
+export const SHEETS = ['../view.css', './frame.css', './text.css', './model.css'].map((sheet) => new URL(sheet, import.meta.url).href);
+
 /** By the name in the address, in the order in which they are offered. @type {Record<string, () => Promise<PanelModule>>} */
 export const PANELS = {
   tokens: () => import('./tokens.js'),

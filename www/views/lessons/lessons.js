@@ -10,8 +10,8 @@ import insideEn from '../../i18n/en/inside.js';
 import insideZh from '../../i18n/zh/inside.js';
 import { LESSONS } from '../../lessons/plan.js';
 import { currentView } from '../../views.js';
-import { make } from '../dom.js';
-import { PANELS } from '../inside/panels.js';
+import { addSheets, make } from '../dom.js';
+import { PANELS, SHEETS } from '../inside/panels.js';
 import { isAborted, problemWords } from '../inside/problems.js';
 import { Subject } from '../inside/subject.js';
 import { tokenText } from '../inside/words.js';
@@ -34,9 +34,7 @@ const STEPS = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 };
 
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
-  for (const sheet of ['../view.css', '../inside/inside.css', './lessons.css']) {
-    document.head.append(make('link', { rel: 'stylesheet', href: new URL(sheet, import.meta.url).href }));
-  }
+  addSheets([...SHEETS, './lessons.css'], import.meta.url);
   const view = new Lessons(root, page);
   onLanguage(() => void view.route());
   addEventListener('hashchange', () => void view.route());

@@ -68,7 +68,7 @@ const isHere = (host) => host === 'localhost' || host === '[::1]' || /^127\./.te
 /** @param {string} text */
 async function modulesOf(text) {
   /** @type {QrModule} */
-  const module = await import(new URL('../../qr/qr.js', import.meta.url).href);
+  const module = await import(new URL('../../qr/inkling_qr.js', import.meta.url).href);
   await module.default();
   return module.qrModules(text);
 }

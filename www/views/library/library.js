@@ -7,7 +7,7 @@ import { addWords, onLanguage, translate } from '../../i18n.js';
 import en from '../../i18n/en/library.js';
 import zh from '../../i18n/zh/library.js';
 import { store } from '../../store/client.js';
-import { make } from '../dom.js';
+import { addSheets, make } from '../dom.js';
 import { Abilities } from './abilities.js';
 import { Finder } from './finder.js';
 import { Shelf } from './shelf.js';
@@ -18,9 +18,7 @@ addWords({ en, zh });
 
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
-  for (const sheet of ['../view.css', './library.css']) {
-    document.head.append(make('link', { rel: 'stylesheet', href: new URL(sheet, import.meta.url).href }));
-  }
+  addSheets(['../view.css', './library.css'], import.meta.url);
   const shelf = new Shelf(page);
   const finder = new Finder((choice) => shelf.begin(choice));
   const abilities = new Abilities();

@@ -9,7 +9,7 @@ import zh from '../../i18n/zh/train.js';
 import { fillAlert } from '../../notices.js';
 import { GenerateStage } from './generate.js';
 import { Imports } from './imports.js';
-import { make } from '../dom.js';
+import { addSheets, make } from '../dom.js';
 import { ModelStage } from './model.js';
 import { Session } from './session.js';
 import { TextStage } from './text.js';
@@ -38,9 +38,7 @@ addWords({ en, zh });
 
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
-  for (const sheet of ['../view.css', './train.css', './stages.css']) {
-    document.head.append(make('link', { rel: 'stylesheet', href: new URL(sheet, import.meta.url).href }));
-  }
+  addSheets(['../view.css', './train.css', './stages.css'], import.meta.url);
   new View(root, page);
 }
 

@@ -16,7 +16,7 @@
 mod browser;
 mod generate;
 mod machine;
-pub mod peers;
+mod peers;
 mod store;
 mod table;
 mod train;

@@ -1,54 +1,14 @@
-//! What inkling is compared with, or checked by: npm packages of fixed versions in a folder of their own outside the project, and what
-//! a Python has; and how a process is asked. What is not there is said with the command that would bring it, and the run
-//! goes on.
+//! The Python that some of inkling's peers need, and how a process is asked. What is not there is said with the command that
+//! would bring it, and the run goes on.
 use std::env;
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use crate::{process, tools};
-
-/// An npm package of a fixed version.
-#[derive(Clone, Copy)]
-pub struct Package {
-    pub name: &'static str,
-    pub version: &'static str,
-}
-
-impl Package {
-    /// The `node_modules` folder that has the package, fetched first where it is lacking.
-    pub fn ensure(self) -> Result<PathBuf> {
-        let home = tools::cache()?.join("peers").join(format!("{}-{}", self.name.replace('/', "-"), self.version));
-        let modules = home.join("node_modules");
-        if self.is_in(&modules) {
-            return Ok(modules);
-        }
-        let wanted = format!("{}@{}", self.name, self.version);
-        tools::npm()?;
-        let npm = tools::find("npm").context("could not find npm; install Node.js")?;
-        eprintln!("Getting {wanted}, once for all projects: into {}", home.display());
-        fs::create_dir_all(&home).with_context(|| format!("making the folder {}", home.display()))?;
-        // Nothing of the package runs here but in the browser.
-        let mut install = Command::new(npm);
-        install.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(&wanted);
-        process::output(install.current_dir(&home))
-            .map_err(|error| anyhow!("could not get {wanted} ({error:#}); try: {}", process::shown(&install)))?;
-        match self.is_in(&modules) {
-            true => Ok(modules),
-            false => Err(anyhow!("expected {wanted} in {} after npm install, found none", modules.display())),
-        }
-    }
-
-    fn is_in(self, modules: &Path) -> bool {
-        let manifest = fs::read_to_string(modules.join(self.name).join("package.json"));
-        let manifest = manifest.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        manifest.is_some_and(|manifest| manifest["version"] == self.version)
-    }
-}
+use crate::process;
 
 /// A Python that has some packages.
 pub struct Python {

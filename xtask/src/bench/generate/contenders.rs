@@ -16,8 +16,9 @@ use super::task::{SHORT, Workload, task};
 use super::{native, stories};
 use crate::bench::browser::{self, Site};
 use crate::bench::machine::{self, Load, QUIET};
-use crate::bench::peers::{self, Package, Python};
+use crate::bench::peers::{self, Python};
 use crate::browser::Browser;
+use crate::npm::Package;
 use crate::process;
 
 pub const WLLAMA: Package = Package { name: "@wllama/wllama", version: "3.8.1" };

@@ -13,8 +13,7 @@ pub const LIMITS: [(&str, &str); 10] = [
     (
         "SmolLM2 shape",
         "A profile showed products at 58 % and threads that waited for one another to get memory at 8 %: results of a part \
-         are kept on the stack now, and products take 71 %. Attention takes 9 %, a thread that waits for the other 8 %, \
-         most of it while norms and activations of 576 values are done by one alone.",
+         are kept on the stack now, and products take 71 %. Attention takes 9 %, a thread that waits for the other 8 %.",
     ),
     (
         "F16 decode",

@@ -37,7 +37,7 @@ impl Report {
         kernels: Kernels,
     ) -> Self {
         let version = |command: &mut Command| machine::version(command);
-        let package = |package: crate::bench::peers::Package| Some(format!("{} {}", package.name, package.version));
+        let package = |package: crate::npm::Package| Some(format!("{} {}", package.name, package.version));
         let llama = entries.iter().find(|entry| entry.contender.who == Who::LlamaCpp);
         let llama = llama.and_then(|entry| entry.answers.first()?.value["how"].as_str().map(String::from));
         let commit =

@@ -10,8 +10,9 @@ use super::native;
 use super::task::Task;
 use crate::bench::browser::{self, Site};
 use crate::bench::machine::{Load, QUIET};
-use crate::bench::peers::{self, Package, Python};
+use crate::bench::peers::{self, Python};
 use crate::browser::Browser;
+use crate::npm::Package;
 use crate::process;
 
 pub const NANOGPT: Package = Package { name: "@genai-fi/nanogpt", version: "1.3.0" };
