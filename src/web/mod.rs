@@ -74,6 +74,7 @@ impl Engine {
         let spec = self.inner.spec();
         to_js(&json!({
             "architecture": spec.architecture,
+            "tasks": ["text-generation"],
             "name": self.inner.name(),
             "parameters": spec.parameters,
             "vocabSize": spec.vocab_size,

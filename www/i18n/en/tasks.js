@@ -1,5 +1,8 @@
 /** The words of the task pages in English. */
 export default {
+  'tasks.looks': 'What this page does',
+  'tasks.recorded': 'Recorded: this is what {model} said when it was asked. Fetch a model, and ask your own.',
+  'tasks.byhand': 'Drawn up by hand, to show what this page does: no model has written it. Fetch a model, and try your own text.',
   'tasks.examples': 'Try one',
   'tasks.tools': 'Doing it',
   'tasks.served': 'Served by',

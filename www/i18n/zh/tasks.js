@@ -1,6 +1,9 @@
 /** 各任务页面的中文文字。 */
 /** @type {typeof import('../en/tasks.js').default} */
 export default {
+  'tasks.looks': '本页能做什么',
+  'tasks.recorded': '录制的例子：这是 {model} 当时给出的结果。下载一个模型，就可以问你自己的。',
+  'tasks.byhand': '人工写的例子，只为说明本页的用途：不是模型写的。下载一个模型，就可以用你自己的文字试。',
   'tasks.examples': '试一试',
   'tasks.tools': '操作',
   'tasks.served': '使用的模型：',

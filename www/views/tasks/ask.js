@@ -1,8 +1,9 @@
 /** The Ask page: a question about a text, answered by the place in the text that answers it. */
 
-import { getLanguage, onLanguage, t } from '../../i18n.js';
+import { onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
-import { Frame, bar, percent } from './frame.js';
+import { bar, percent } from './bars.js';
+import { Frame } from './frame.js';
 import { TextField } from './textfield.js';
 
 /** @import { Page } from '../../views.js' */
@@ -35,7 +36,7 @@ export function open(root, page) {
 }
 
 class Ask {
-  #context = new TextField('ask-text', { label: 'ask.text', placeholder: 'ask.placeholder', rows: 8 });
+  #context = new TextField('ask-text', { label: 'ask.text', placeholder: 'ask.placeholder', rows: 6 });
   #question = make('input', { id: 'ask-question', type: 'text', dir: 'auto', autocomplete: 'off', placeholder: 'ask.question.placeholder', on: { keydown: (event) => this.#enter(event) } });
   #none = make('input', { id: 'ask-none', type: 'checkbox', checked: true });
   #frame;
@@ -58,8 +59,7 @@ class Ask {
   }
 
   #offer() {
-    const order = [...EXAMPLES].sort(([a], [b]) => Number(b === getLanguage()) - Number(a === getLanguage()));
-    this.#frame.offer(order.flatMap(([lang, text, questions]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
+    this.#frame.offer(EXAMPLES.flatMap(([lang, text, questions]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
   }
 
   /** @param {string} text @param {string} question @param {string} lang */
@@ -114,10 +114,11 @@ class Ask {
     };
     const line = make('p', { class: 'task-answer', role: 'status', dir: 'auto' });
     line.textContent = best.answer === '' ? t('ask.no.long') : best.answer;
-    this.#frame.result.replaceChildren(line, make('h3', { words: 'ask.candidates' }), list, place);
+    this.#frame.result.replaceChildren(line, place, make('h3', { words: 'ask.candidates' }), list);
     this.#frame.copied = () => best.answer;
     this.#frame.copyable(best.answer !== '');
     this.#point(place, best);
+    this.#frame.reveal(place);
     return undefined;
   }
 

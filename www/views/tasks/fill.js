@@ -1,8 +1,9 @@
 /** The Fill the gap page: a text with gaps, and what the model would put into each. */
 
-import { getLanguage, onLanguage, t } from '../../i18n.js';
+import { onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
-import { Frame, bar, percent } from './frame.js';
+import { bar, percent } from './bars.js';
+import { Frame } from './frame.js';
 import { words } from './passages.js';
 import { TextField } from './textfield.js';
 
@@ -68,11 +69,8 @@ class Fill {
 
   #offer() {
     const own = this.#frame.serving?.entry.languages ?? [];
-    const language = getLanguage();
     const fits = EXAMPLES.filter(([lang]) => own.length === 0 || own.includes(lang) || own.includes('mul'));
-    // Those in the page's language first, code for whom it may concern.
-    const order = [...fits].sort(([a], [b]) => Number(b === language) - Number(a === language));
-    this.#frame.offer(order.map(([lang, text]) => ({ text: text.replace('_', '____'), lang, run: () => this.#example(text, lang) })));
+    this.#frame.offer(fits.map(([lang, text]) => ({ text: text.replace('_', '____'), lang, run: () => this.#example(text, lang) })));
   }
 
   /** @param {string} text @param {string} lang */
@@ -163,6 +161,8 @@ class Fill {
       }),
     );
     this.#frame.copyable(true);
+    const [first] = this.#frame.result.children;
+    if (first) this.#frame.reveal(first);
   }
 
   /** @param {Filled} filled @param {number} gap @param {() => void} tell */

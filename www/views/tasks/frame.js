@@ -3,7 +3,7 @@
  * stopping, how far it is, what went wrong, and the result. A page fills in its own part and says what is to be done.
  */
 
-import { addWords, has, number, onLanguage, t, translate } from '../../i18n.js';
+import { addWords, getLanguage, has, number, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/tasks.js';
 import zh from '../../i18n/zh/tasks.js';
 import { dropped } from '../../drops.js';
@@ -11,6 +11,7 @@ import { fillAlert } from '../../notices.js';
 import { currentView } from '../../views.js';
 import { addSheets, make } from '../dom.js';
 import { ModelLine } from './models.js';
+import { recorded } from './recorded.js';
 import { servedBy } from './served.js';
 import { isText } from './textfield.js';
 
@@ -23,10 +24,11 @@ addWords({ en, zh });
 
 /** Work that goes on for so long is said to, in milliseconds. */
 const SLOW = 4000;
+const MOST_EXAMPLES = 5;
 
 /** What a page's work is given: the model, when to stop, and how to say how far it is. @typedef {Serving & { signal: AbortSignal, progress: (done: number, total: number) => void }} Work */
 
-/** `words`: the key of what is on the button, where it is not a text's own beginning. @typedef {{ text: string, lang: string, run: () => void }} Example */
+/** `lang`: of the text. @typedef {{ text: string, lang: string, run: () => void }} Example */
 
 export class Frame {
   /** Another model serves, or none. */ onServing = () => {};
@@ -41,6 +43,8 @@ export class Frame {
   #status = make('p', { role: 'status', class: 'task-status' });
   #alert = make('div', { class: 'alert', role: 'alert' });
   #examples = make('ul', { class: 'task-examples' });
+  /** What is shown while no model serves. */
+  #recorded = make('section', { class: 'stage task-recorded', label: 'tasks.looks', hidden: true });
   #copy = make('button', { type: 'button', words: 'action.copy', hidden: true, on: { click: () => void this.#copyResult() } });
   /** @type {AbortController | null} */ #running = null;
   /** How to say the same in another language. */ #repeat = () => {};
@@ -63,6 +67,7 @@ export class Frame {
     this.root = root;
     root.append(
       make('div', { class: 'task-head' }, make('h2', { words: key('title') }), make('p', { words: key('intro') })),
+      this.#recorded,
       this.models.root,
       make(
         'section',
@@ -76,7 +81,10 @@ export class Frame {
       make('p', { class: 'task-wrong faded', words: key('wrong') }),
     );
     this.served.watch(() => this.#changed());
-    onLanguage(() => this.#repeat());
+    onLanguage(() => {
+      this.#repeat();
+      this.#showRecorded(true);
+    });
     addEventListener('keydown', (event) => this.#key(event));
     root.addEventListener('dragover', (event) => this.#dragged(event));
     root.addEventListener('dragleave', () => root.classList.remove('task-drop'));
@@ -108,6 +116,7 @@ export class Frame {
     const model = this.serving?.model ?? null;
     if (!this.#running) this.root.dataset.state = model ? 'ready' : this.served.loading ? 'loading' : 'empty';
     this.#go.disabled = model === null;
+    this.#showRecorded(false);
     if (model === this.#before) return;
     this.#before = model;
     // What another model was asked for is of no use.
@@ -115,11 +124,27 @@ export class Frame {
     this.onServing();
   }
 
-  /** What to begin with. @param {Example[]} examples */
+  /** @param {boolean} again  in another language */
+  #showRecorded(again) {
+    this.#recorded.hidden = this.serving !== null;
+    if (this.#recorded.hidden || (this.#recorded.hasChildNodes() && !again)) return;
+    const example = recorded(this.name);
+    if (example) this.#recorded.replaceChildren(make('h3', { text: t('tasks.looks') }), example);
+    this.#recorded.hidden = example === null;
+  }
+
+  /** What to begin with, the best first; those in the page's language come before others. @param {Example[]} examples */
   offer(examples) {
+    const own = getLanguage();
+    const order = [...examples].sort((a, b) => Number(b.lang === own) - Number(a.lang === own));
     this.#examples.replaceChildren(
-      ...examples.map(({ text, lang, run }) => make('li', {}, make('button', { type: 'button', class: 'example', lang, dir: 'auto', translate: 'no', text, on: { click: run } }))),
+      ...order.slice(0, MOST_EXAMPLES).map(({ text, lang, run }) => make('li', {}, make('button', { type: 'button', class: 'task-example', lang, dir: 'auto', translate: 'no', text, on: { click: run } }))),
     );
+  }
+
+  /** Brings what came of it into sight. @param {Element} part */
+  reveal(part) {
+    part.scrollIntoView({ block: 'nearest', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
   }
 
   /** Says how it stands. @param {Key | null} key @param {Record<string, string | number>} [values] */
@@ -256,13 +281,3 @@ export class Frame {
     }
   }
 }
-
-/** A length from 0 to 1 as a bar with the number beside it. @param {number} share @param {string} words */
-export function bar(share, words) {
-  const fill = make('span', { class: 'task-fill' });
-  fill.style.setProperty('--share', String(Math.min(1, Math.max(0, share))));
-  return make('span', { class: 'task-bar' }, fill, make('span', { class: 'task-number', text: words }));
-}
-
-/** @param {number} value */
-export const percent = (value) => number(value, { style: 'percent', maximumFractionDigits: value >= 0.1 ? 0 : 1 });

@@ -1,7 +1,7 @@
 /** Which model serves a task page, what else it can do, and the models that could: open one, fetch one, or drop one's own. */
 
 import { inLanguage, titleOf } from '../../catalog.js';
-import { bytes, has, number, onLanguage, t } from '../../i18n.js';
+import { bytes, getLanguage, has, number, onLanguage, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
 import { hubAddress } from '../../store/settings.js';
 import { make } from '../dom.js';
@@ -150,7 +150,11 @@ export class ModelLine {
     // Of these it is not known before they are open what they can do.
     const others = here.filter((entry) => !entry.tasks && entry.id !== serving?.entry.id);
     const stored = new Set(here.map(({ id }) => /^stored:(.+?)@/.exec(id)?.[1]));
+    const language = getLanguage();
+    const speaks = (/** @type {string[]} */ languages) => Number(languages.includes(language) || languages.includes('mul'));
     const wanted = SUGGESTIONS.filter((one) => one.tasks.some((task) => tasks.includes(task)) && !stored.has(one.repository));
+    // Those for the page's language first.
+    wanted.sort((a, b) => speaks(b.languages) - speaks(a.languages));
     const rows = (/** @type {Entry[]} */ entries) => entries.map((entry) => this.#row(entry, entry.id === serving?.entry.id));
     const groups = [
       { words: /** @type {Key} */ ('tasks.models.here'), rows: rows(able) },

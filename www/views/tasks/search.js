@@ -2,7 +2,8 @@
 
 import { getLanguage, number, onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
-import { Frame, bar } from './frame.js';
+import { bar } from './bars.js';
+import { Frame } from './frame.js';
 import { passages, sentences } from './passages.js';
 import { TextField } from './textfield.js';
 
@@ -84,8 +85,7 @@ class Search {
 
   #offer() {
     const language = getLanguage();
-    const order = Object.entries(EXAMPLES).sort(([a], [b]) => Number(b === language) - Number(a === language));
-    this.#frame.offer(order.flatMap(([lang, { text, questions }]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
+    this.#frame.offer(Object.entries(EXAMPLES).flatMap(([lang, { text, questions }]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
     const pair = PAIRS[language] ?? PAIRS.en;
     if (this.#one.value === '' && this.#other.value === '' && pair) [this.#one.value, this.#other.value] = pair;
   }
@@ -175,6 +175,7 @@ class Search {
       this.#point(index.text, part);
     };
     this.#point(index.text, order[0]?.part);
+    this.#frame.reveal(this.#list);
     this.#frame.copied = () => order[0]?.part?.text ?? '';
     this.#frame.copyable(order.length > 0);
   }

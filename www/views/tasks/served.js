@@ -92,8 +92,12 @@ export class Served {
         },
       });
       if (this.loading !== mine) return void model.dispose();
-      await this.#own?.model.dispose();
+      const before = this.#own;
       this.#own = { entry: { ...entry, parameters: model.info.parameters }, model };
+      this.loading = null;
+      // Whoever uses the one before stops, and then it goes.
+      this.#tell();
+      await before?.model.dispose();
       if ('hub' in entry.source) void this.#keep();
     } catch (error) {
       const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
@@ -114,6 +118,8 @@ export class Served {
   lost(serving, error) {
     const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
     if (!FATAL.includes(code)) return false;
+    // Another has taken its place meanwhile.
+    if (!this.#open.some(({ model }) => model === serving.model)) return true;
     this.#dead.add(serving.model);
     void serving.model.dispose();
     if (this.#own?.model === serving.model) this.#own = null;

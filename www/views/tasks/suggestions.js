@@ -109,7 +109,7 @@ export const SUGGESTIONS = [
     parameters: 23e6,
     languages: ['en'],
     license: 'Apache-2.0',
-    about: { en: 'Finds what is about the same thing. “He came” and “he did not come” are nearly the same to it.', zh: '能找到谈同一件事的话；但在它看来“他来了”和“他没来”几乎一样。' },
+    about: { en: 'Finds what is about the same thing. “He came.” and “He did not come.” are more alike to it (0.69) than a sleeping cat and a napping pet (0.55).', zh: '能找到谈同一件事的话；但在它看来，“他来了”和“他没来”（0.69）比“猫在睡觉”和“宠物在打盹”（0.55）还要像。' },
   },
   {
     repository: 'intfloat/multilingual-e5-small',
@@ -150,15 +150,6 @@ export const SUGGESTIONS = [
     about: { en: 'Follows short instructions in English. Often answers with a piece of the text, and cannot count or reason.', zh: '能听懂简短的英文指令；常用原文片段作答，不会计数，也不会推理。' },
   },
   {
-    repository: 'google/mt5-small',
-    tasks: ['text2text-generation'],
-    bytes: 1.2e9,
-    parameters: 300e6,
-    languages: ['mul'],
-    license: 'Apache-2.0',
-    about: { en: 'Knows a hundred languages and no task: only models trained on from it are of use. Here to be looked at.', zh: '懂一百种语言，却没学过任何任务：要再训练才有用，这里只供观察。' },
-  },
-  {
     repository: 'sshleifer/distilbart-cnn-6-6',
     tasks: SUMMARISE,
     bytes: 460e6,
@@ -166,6 +157,15 @@ export const SUGGESTIONS = [
     languages: ['en'],
     license: 'Apache-2.0',
     about: { en: 'Summaries in the manner of news. Now and then puts in what the text does not say.', zh: '写新闻式的摘要；偶尔会写进原文没有的内容。' },
+  },
+  {
+    repository: 'google/mt5-small',
+    tasks: ['text2text-generation'],
+    bytes: 1.2e9,
+    parameters: 300e6,
+    languages: ['mul'],
+    license: 'Apache-2.0',
+    about: { en: 'Knows a hundred languages and no task: only models trained on from it are of use. Here to be looked at.', zh: '懂一百种语言，却没学过任何任务：要再训练才有用，这里只供观察。' },
   },
   ...MARIAN.map(([from, to, bytes]) => ({
     repository: `Helsinki-NLP/opus-mt-${from}-${to}`,

@@ -1,6 +1,6 @@
 /** The Summarise page: a text in a few sentences, or whatever a model that follows instructions is told to do with it. */
 
-import { getLanguage, onLanguage, t } from '../../i18n.js';
+import { onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
 import { Frame } from './frame.js';
 import { sentences } from './passages.js';
@@ -77,9 +77,8 @@ class Summarise {
   }
 
   #examples() {
-    const order = [...EXAMPLES].sort(([a], [b]) => Number(b === getLanguage()) - Number(a === getLanguage()));
-    this.#frame.offer(order.map(([lang, text]) => ({ text: `${text.slice(0, lang === 'zh' ? 24 : 56)}…`, lang, run: () => this.#example(text, lang) })));
-    this.#tries.replaceChildren(...INSTRUCTIONS.map((key) => make('button', { type: 'button', class: 'example', lang: 'en', translate: 'no', words: key, on: { click: () => (this.#instruction.value = t(key)) } })));
+    this.#frame.offer(EXAMPLES.map(([lang, text]) => ({ text: `${text.slice(0, lang === 'zh' ? 24 : 56)}…`, lang, run: () => this.#example(text, lang) })));
+    this.#tries.replaceChildren(...INSTRUCTIONS.map((key) => make('button', { type: 'button', class: 'task-example', lang: 'en', translate: 'no', words: key, on: { click: () => (this.#instruction.value = t(key)) } })));
   }
 
   /** @param {string} text @param {string} lang */
@@ -149,6 +148,7 @@ class Summarise {
     if (this.#result.hidden) this.#result.replaceChildren();
     this.#result.hidden = false;
     this.#result.append(shown);
+    this.#frame.reveal(shown);
     const own = prefix === undefined ? { min_new_tokens } : {};
     const [summary] = await model.summarize(text, {
       ...own,
