@@ -11,6 +11,7 @@ mod lessons;
 mod models;
 mod offline;
 mod store;
+mod tasks;
 mod training;
 
 use driver::Page;

@@ -12,6 +12,8 @@ const LARGEST = 4_000_000;
 /** A text that is kept while the tab is reloaded, in characters. */
 const MOST_KEPT = 300_000;
 const AFTER_TYPING = 300;
+/** A browser may take seconds to paste a longer text by itself, in characters. */
+const LONG_PASTE = 10_000;
 
 /** Files whose name ends like this are text; others are when the browser says so. */
 const TEXT = /\.(txt|md|markdown|csv|tsv|json|jsonl|html?|xml|tex|srt|vtt|log|py|rs|js|ts|c|h|cpp|java|go|rb|sh|toml|ya?ml)$/i;
@@ -29,7 +31,7 @@ export class TextField {
   constructor(id, { label, placeholder, rows = 6, kept = true, files = true }) {
     this.id = id;
     this.kept = kept;
-    this.area = make('textarea', { id, rows, dir: 'auto', spellcheck: 'false', translate: 'no', placeholder, on: { input: () => this.#typed() } });
+    this.area = make('textarea', { id, rows, dir: 'auto', spellcheck: 'false', translate: 'no', placeholder, on: { input: () => this.#typed(), paste: (event) => this.#pasted(event) } });
     if (kept) this.area.value = String(recallInTab(id) ?? '');
     const input = make('input', { id: `${id}-file`, type: 'file', accept: '.txt,.md,.csv,.srt,text/*' });
     input.addEventListener('change', () => {
@@ -59,6 +61,15 @@ export class TextField {
     this.area.value = text;
     if (lang) this.area.lang = lang;
     else this.area.removeAttribute('lang');
+    this.#typed();
+  }
+
+  /** @param {ClipboardEvent} event */
+  #pasted(event) {
+    const text = event.clipboardData?.getData('text/plain') ?? '';
+    if (text.length < LONG_PASTE) return;
+    event.preventDefault();
+    this.area.setRangeText(text.replace(/\r\n?/g, '\n'), this.area.selectionStart, this.area.selectionEnd, 'end');
     this.#typed();
   }
 
