@@ -32,8 +32,9 @@ import { directionsOf } from './translation.js';
 
 /**
  * @typedef {object} EmbedOptions
- * @property {'mean' | 'cls' | 'max'} [pooling]  how the vectors of a text's tokens become one
- * @property {boolean} [normalize]  to length 1
+ * @property {'mean' | 'cls' | 'max'} [pooling]  how the vectors of a text's tokens become one; else as the model's files say,
+ *   or their mean
+ * @property {boolean} [normalize]  to length 1, as is usual
  * @property {(progress: RunProgress) => void} [onProgress]
  * @property {AbortSignal} [signal]
  */
@@ -54,9 +55,7 @@ export async function fillMask({ run }, text, options) {
   const { top_k = 5, signal } = checked(options);
   checkText('text', text);
   checkCount('top_k', top_k);
-  /** @type {Filled[][]} */
-  const found = await run('fill-mask', { text, top_k }, { signal });
-  return found.length === 1 && found[0] ? found[0] : found;
+  return run('fill-mask', { text, top_k }, { signal });
 }
 
 /** @param {Means} means @param {string} question @param {string} context @param {AnswerOptions} options @returns {Promise<Answer | Answer[]>} */
@@ -68,22 +67,17 @@ export async function answer({ run }, question, context, options) {
   checkCount('max_answer_len', max_answer_len);
   if (doc_stride !== undefined) checkCount('doc_stride', doc_stride);
   const args = { question, context, top_k, doc_stride, max_answer_len, handle_impossible_answer };
-  /** @type {Answer[]} */
-  const found = await run('question-answering', args, { onProgress, signal });
-  const [best] = found;
-  return top_k === 1 && best ? best : found;
+  return run('question-answering', args, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} texts @param {EmbedOptions} options @returns {Promise<Float32Array[]>} */
 export async function embed({ run }, texts, options) {
-  const { pooling = 'mean', normalize = true, onProgress, signal } = checked(options);
+  const { pooling, normalize = true, onProgress, signal } = checked(options);
   const all = typeof texts === 'string' ? [texts] : texts;
   if (!Array.isArray(all)) throw wrong('texts: a string or a list of them', texts);
   for (const text of all) checkText('texts', text);
   if (all.length === 0) return [];
-  /** @type {{ values: Float32Array, size: number }} */
-  const { values, size } = await run('feature-extraction', { texts: all, pooling, normalize }, { onProgress, signal });
-  return all.map((_, i) => values.subarray(i * size, (i + 1) * size));
+  return run('feature-extraction', { texts: all, pooling, normalize }, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} text @param {TranslateOptions} options @returns {Promise<{ translation_text: string }[]>} */

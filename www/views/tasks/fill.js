@@ -192,7 +192,8 @@ class Fill {
       this.#frame.copyable(true);
       this.#frame.say('fill.done');
     }
-    this.#text.area.focus();
+    // The candidate's button is gone; a keyboard on the screen is not to come up for that.
+    if (matchMedia('(pointer: fine)').matches) this.#text.area.focus();
   }
 }
 

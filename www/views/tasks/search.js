@@ -192,7 +192,7 @@ class Search {
   async #compare() {
     const [one, other] = [this.#one.value.trim(), this.#other.value.trim()];
     if (!this.#frame.serving || one === '' || other === '') return this.#alike.replaceChildren();
-    const found = await this.#frame.run(({ model, entry, signal }) => model.embed([one, other].map((text) => (entry.embedding?.query ?? '') + text), { pooling: entry.embedding?.pooling ?? 'mean', signal }), { quiet: true });
+    const found = await this.#frame.run(({ model, entry, signal }) => model.embed([one, other].map((text) => (entry.embedding?.query ?? '') + text), { pooling: entry.embedding?.pooling, signal }), { quiet: true });
     const [a, b] = found ?? [];
     if (!a || !b) return undefined;
     const alike = dot(a, b);
@@ -201,7 +201,7 @@ class Search {
 }
 
 /** @param {Work} work */
-const poolingOf = ({ entry }) => entry.embedding?.pooling ?? 'mean';
+const poolingOf = ({ entry }) => entry.embedding?.pooling;
 
 /** Of two vectors of length 1, the cosine of the angle between them. @param {Float32Array} a @param {Float32Array} b */
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
