@@ -1,0 +1,74 @@
+//! What is done with models that read, with the names, parameters and results of transformers' pipelines. A task advances in
+//! steps, so that whoever runs it can tell how far it is and stop it between two.
+
+mod arguments;
+mod fill_mask;
+
+pub use arguments::Arguments;
+pub use fill_mask::{Fill, FillMask};
+
+use crate::error::Result;
+use crate::reader::Reader;
+use serde_json::{Map, Value};
+
+/// A task under way.
+pub trait Task {
+    /// Does one unit of work.
+    ///
+    /// # Errors
+    /// Those of reading a text; the task is then over.
+    fn step(&mut self, reader: &Reader) -> Result<Step>;
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Units of work, done and in all.
+    Going {
+        done: usize,
+        total: usize,
+    },
+    Done(Outcome),
+}
+
+/// What comes of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// For each mask of the text its candidates, best first.
+    Filled(Vec<Vec<Fill>>),
+}
+
+/// Begins the task of that name (`fill-mask`) with the pipeline's arguments.
+///
+/// # Errors
+/// [`Error::WrongTask`](crate::Error::WrongTask) for one that is none of the model's;
+/// [`Error::BadParameter`](crate::Error::BadParameter) naming the argument.
+pub fn begin(reader: &Reader, task: &str, arguments: &Map<String, Value>) -> Result<Box<dyn Task>> {
+    let arguments = Arguments::new(arguments);
+    match task {
+        "fill-mask" => Ok(Box::new(FillMask::from_arguments(reader, &arguments)?)),
+        other => Err(reader.cannot(other)),
+    }
+}
+
+/// Runs a task to its end.
+///
+/// # Errors
+/// Those of its steps.
+pub fn run(reader: &Reader, mut task: impl Task) -> Result<Outcome> {
+    loop {
+        if let Step::Done(outcome) = task.step(reader)? {
+            return Ok(outcome);
+        }
+    }
+}
+
+impl Outcome {
+    /// As the pipeline gives it. `unit` turns a byte offset of the context into one of the caller's units.
+    pub fn json(&self, unit: &dyn Fn(usize) -> usize) -> Value {
+        let _ = unit;
+        match self {
+            Self::Filled(masks) => fill_mask::json(masks),
+        }
+    }
+}
