@@ -124,16 +124,18 @@ impl Tokenizer {
             Model::Pipeline(p) => p.encode(text, false)?,
             Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
         };
-        if !add_special_tokens {
-            return Ok(ids);
-        }
-        Ok(self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
+        Ok(if add_special_tokens { self.surround(&ids) } else { ids })
+    }
+
+    /// The ids of a text with the special tokens around it.
+    pub fn surround(&self, ids: &[u32]) -> Vec<u32> {
+        self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
             match slot {
-                Slot::Text => all.extend_from_slice(&ids),
+                Slot::Text => all.extend_from_slice(ids),
                 Slot::Token(id) => all.push(*id),
             }
             all
-        }))
+        })
     }
 
     /// The ids of a text that is to be continued: as [`encode`](Self::encode) with special tokens, but without those that
