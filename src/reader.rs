@@ -4,6 +4,7 @@ use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::files::Files;
+use crate::inspect::Shown;
 use crate::model::encoder::{self, Encoder, Head, MaskedHead};
 use crate::model::{Pass, Probe, Spec};
 use crate::text::Tokenizer;
@@ -187,14 +188,6 @@ impl Reader {
         let found = format!("{} for {}", self.spec().architecture, self.tasks().join(" and "));
         Error::WrongTask { expected: format!("a model for {task}"), found }
     }
-
-    /// What a token is called where it is shown: its text, or its name if it is a special one.
-    pub fn token_text(&self, id: u32) -> String {
-        match self.tokenizer.is_special(id) {
-            true => self.tokenizer.token(id).unwrap_or_default(),
-            false => self.tokenizer.decode(&[id], false).unwrap_or_default(),
-        }
-    }
 }
 
 /// Whether the tokenizer gives token types, where its configuration says.
@@ -236,6 +229,38 @@ pub fn open_with_progress(files: Files, progress: Progress) -> Result<Opened> {
 }
 
 impl Opened {
+    /// What the model can do, by the names of transformers' pipelines; the first is what it is for.
+    pub fn tasks(&self) -> &'static [&'static str] {
+        match self {
+            Self::Writer(_) => &["text-generation"],
+            Self::Reader(reader) => reader.tasks(),
+        }
+    }
+
+    /// The model as one that is looked into.
+    pub fn shown(&self) -> &dyn Shown {
+        match self {
+            Self::Writer(engine) => &**engine,
+            Self::Reader(reader) => &**reader,
+        }
+    }
+
+    /// The name the file gives itself.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Writer(engine) => engine.name(),
+            Self::Reader(reader) => reader.name(),
+        }
+    }
+
+    /// SHA-256 in hexadecimal of the weights file; see [`Engine::sha256`].
+    pub fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::Writer(engine) => engine.sha256(),
+            Self::Reader(reader) => reader.sha256(),
+        }
+    }
+
     /// The model's shape and size.
     pub fn spec(&self) -> &Spec {
         match self {
@@ -256,7 +281,18 @@ impl Opened {
     ///
     /// # Errors
     /// [`Error::WrongTask`], naming what the model can do.
-    pub fn writer(&mut self) -> Result<&mut Engine> {
+    pub fn writer(&self) -> Result<&Engine> {
+        match self {
+            Self::Writer(engine) => Ok(engine),
+            Self::Reader(reader) => Err(reader.cannot("text-generation")),
+        }
+    }
+
+    /// As [`writer`](Self::writer).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn writer_mut(&mut self) -> Result<&mut Engine> {
         match self {
             Self::Writer(engine) => Ok(engine),
             Self::Reader(reader) => Err(reader.cannot("text-generation")),

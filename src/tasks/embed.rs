@@ -113,33 +113,3 @@ fn normalized(mut vector: Vec<f32>) -> Vec<f32> {
     vector.iter_mut().for_each(|x| *x /= length);
     vector
 }
-
-/// Cuts a long text into passages of at most `longest` tokens of which neighbours share `shared`, each of whole words: their
-/// places in bytes.
-///
-/// # Errors
-/// [`Error::BadParameter`] when `shared` is not less than `longest`; those of encoding.
-pub fn passages(reader: &Reader, text: &str, longest: usize, shared: usize) -> Result<Vec<Range<usize>>> {
-    let step = longest.checked_sub(shared).filter(|step| *step > 0).ok_or_else(|| Error::BadParameter {
-        name: "overlap".into(),
-        expected: format!("less than the {longest} tokens of a passage"),
-        found: shared.to_string(),
-    })?;
-    let words = reader.tokenizer.encode_words(text)?;
-    // Whether a passage may begin with this token.
-    let begins = |at: usize| at == 0 || words[at].word.is_none() || words[at].word != words[at - 1].word;
-    let mut passages = Vec::new();
-    let mut start = 0;
-    while start < words.len() {
-        let whole = |end: usize| end >= words.len() || begins(end);
-        let last = start.saturating_add(longest).min(words.len());
-        let end = (start + 1..=last).rev().find(|end| whole(*end)).unwrap_or(last);
-        passages.push(words[start].piece.start..words[end - 1].piece.end);
-        if end >= words.len() {
-            break;
-        }
-        let next = (start + 1..=(start + step).min(end)).rev().find(|next| begins(*next));
-        start = next.unwrap_or(end);
-    }
-    Ok(passages)
-}

@@ -8,7 +8,7 @@ mod fill_mask;
 
 pub use answer::{Answer, AnswerOptions, Answering};
 pub use arguments::Arguments;
-pub use embed::{EmbedOptions, Embedding, passages};
+pub use embed::{EmbedOptions, Embedding};
 pub use fill_mask::{Fill, FillMask};
 
 use crate::error::Result;

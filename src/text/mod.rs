@@ -234,6 +234,12 @@ impl Tokenizer {
         }
     }
 
+    /// What a token is called where it is shown: its text, or its name if it is a special one.
+    pub fn shown(&self, id: u32) -> String {
+        let text = if self.is_special(id) { self.token(id) } else { self.decode(&[id], false).ok() };
+        text.unwrap_or_default()
+    }
+
     /// The bytes the token stands for wherever in a text it is; a special token's are those of its name.
     pub fn token_bytes(&self, id: u32) -> Vec<u8> {
         let Some(token) = self.token(id) else { return Vec::new() };
