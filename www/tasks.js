@@ -24,6 +24,7 @@ import { directionsOf } from './translation.js';
  * @typedef {object} AnswerOptions
  * @property {number} [top_k]  so many answers, the likeliest first
  * @property {number} [doc_stride]  tokens that two neighbouring parts of a long text share
+ * @property {number} [max_seq_len]  tokens that are read at once, the question's too
  * @property {number} [max_answer_len]  in tokens
  * @property {boolean} [handle_impossible_answer]  whether there may be no answer
  * @property {(progress: RunProgress) => void} [onProgress]
@@ -35,6 +36,7 @@ import { directionsOf } from './translation.js';
  * @property {'mean' | 'cls' | 'max'} [pooling]  how the vectors of a text's tokens become one; else as the model's files say,
  *   or their mean
  * @property {boolean} [normalize]  to length 1, as is usual
+ * @property {boolean} [truncate]  whether a text longer than the model can read is cut, rather than refused
  * @property {(progress: RunProgress) => void} [onProgress]
  * @property {AbortSignal} [signal]
  */
@@ -60,24 +62,23 @@ export async function fillMask({ run }, text, options) {
 
 /** @param {Means} means @param {string} question @param {string} context @param {AnswerOptions} options @returns {Promise<Answer | Answer[]>} */
 export async function answer({ run }, question, context, options) {
-  const { top_k = 1, doc_stride, max_answer_len = 15, handle_impossible_answer = false, onProgress, signal } = checked(options);
+  const { top_k = 1, doc_stride, max_seq_len, max_answer_len = 15, handle_impossible_answer = false, onProgress, signal } = checked(options);
   checkText('question', question);
   checkText('context', context);
   checkCount('top_k', top_k);
   checkCount('max_answer_len', max_answer_len);
-  if (doc_stride !== undefined) checkCount('doc_stride', doc_stride);
-  const args = { question, context, top_k, doc_stride, max_answer_len, handle_impossible_answer };
+  const args = { question, context, top_k, doc_stride, max_seq_len, max_answer_len, handle_impossible_answer };
   return run('question-answering', args, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} texts @param {EmbedOptions} options @returns {Promise<Float32Array[]>} */
 export async function embed({ run }, texts, options) {
-  const { pooling, normalize = true, onProgress, signal } = checked(options);
+  const { pooling, normalize = true, truncate = false, onProgress, signal } = checked(options);
   const all = typeof texts === 'string' ? [texts] : texts;
   if (!Array.isArray(all)) throw wrong('texts: a string or a list of them', texts);
   for (const text of all) checkText('texts', text);
   if (all.length === 0) return [];
-  return run('feature-extraction', { texts: all, pooling, normalize }, { onProgress, signal });
+  return run('feature-extraction', { texts: all, pooling, normalize, truncate }, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} text @param {TranslateOptions} options @returns {Promise<{ translation_text: string }[]>} */

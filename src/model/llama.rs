@@ -7,7 +7,7 @@ use super::conversion::Conversion;
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::{Error, Result};
-use crate::kernels::attention::Heads;
+use crate::kernels::attention::{Heads, Reach};
 use crate::layers::{Activation, Embedding, Linear, Norm, Rotary, Scaling};
 use candle_core::Tensor;
 
@@ -376,6 +376,7 @@ pub(super) fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader
         key_value: config.num_key_value_heads,
         dim,
         scale: (dim as f32).sqrt().recip(),
+        reach: Reach::Causal,
     };
     let q_width = product("num_attention_heads × head_dim", heads.query, dim)?;
     let kv_width = product("num_key_value_heads × head_dim", heads.key_value, dim)?;

@@ -1,7 +1,9 @@
 //! Decoder architectures: the trait they share, the list of them, and one forward pass over a batch of sequences.
+//! Encoders have a trait and a list of their own.
 
 mod config;
 pub mod conversion;
+pub mod encoder;
 pub mod gpt2;
 pub mod llama;
 mod loader;
@@ -16,12 +18,13 @@ pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
-use crate::kernels::attention::{Heads, attention};
+use crate::kernels::attention::{Heads, Held, Reach, Relative, attention};
 use crate::kernels::tracked::{self, Mask};
 use crate::layers::{Embedding, KvCache, Linear, Norm, rows, with_values};
 use crate::train::Random;
 use crate::weights::Weights;
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// What is known of a loaded decoder.
 #[derive(Clone, Debug)]
@@ -132,13 +135,25 @@ const GGUF_ARCHITECTURE: &str = "general.architecture";
 /// The architecture of that name.
 ///
 /// # Errors
-/// [`Error::Unsupported`] naming it and those there are.
+/// [`Error::Unsupported`] naming it and those there are; [`Error::WrongTask`] for an encoder.
 pub fn architecture(name: &str) -> Result<&'static Architecture> {
-    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| Error::Unsupported {
-        what: "this architecture".into(),
-        expected: format!("one of {}", ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", ")),
-        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| match encoder::find(name) {
+        Some(encoder) => Error::WrongTask {
+            expected: "one that continues a text".into(),
+            found: format!("{}, an encoder, which reads a text as a whole", encoder.name),
+        },
+        None => unknown(name),
     })
+}
+
+/// The error for a model that nothing here reads.
+fn unknown(name: &str) -> Error {
+    let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
+    Error::Unsupported {
+        what: "this architecture".into(),
+        expected: format!("one of {}", known.collect::<Vec<_>>().join(", ")),
+        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+    }
 }
 
 /// Builds the model that `config` (a config.json) or, without it, the GGUF metadata describes.
@@ -307,56 +322,150 @@ impl<'a> Pass<'a> {
     }
 
     /// The lengths of the sequences, where every one is read whole and nothing is cached: then gradients may flow.
-    fn whole_lengths(&self) -> Option<Vec<usize>> {
-        let whole = self.sequences.iter().any(|(_, cache)| cache.is_none());
-        whole.then(|| self.sequences.iter().map(|(ids, _)| ids.len()).collect())
+    fn trained_lengths(&self, heads: Heads) -> Result<Option<Vec<usize>>> {
+        if self.sequences.iter().all(|(_, cache)| cache.is_some()) {
+            return Ok(None);
+        }
+        if !heads.reach.is_causal(self.length) {
+            return Err(Error::Unsupported {
+                what: "training with this attention".into(),
+                expected: "every token sees all before it".into(),
+                found: format!("{:?} for {} tokens", heads.reach, self.length),
+            });
+        }
+        Ok(Some(self.sequences.iter().map(|(ids, _)| ids.len()).collect()))
     }
 
     /// As [`Self::attend`] for queries, keys and values side by side, `[rows, (query + 2 · key_value) · dim]`.
     pub fn attend_joined(&mut self, layer: usize, heads: Heads, dropout: f32, qkv: &Tensor) -> Result<Tensor> {
-        if let Some(lengths) = self.whole_lengths() {
+        if let Some(lengths) = self.trained_lengths(heads)? {
             return tracked::joined_causal_attention(heads, qkv, &lengths, self.mask(dropout));
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         let (k, v) = (qkv.narrow(1, q_width, kv_width)?, qkv.narrow(1, q_width + kv_width, kv_width)?);
-        self.attend(layer, heads, dropout, [&qkv.narrow(1, 0, q_width)?, &k, &v])
+        self.attend_biased(layer, heads, None, [&qkv.narrow(1, 0, q_width)?, &k, &v])
     }
 
     /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`). In
     /// training, attention weights are dropped with probability `dropout`.
-    pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
-        if let Some(lengths) = self.whole_lengths() {
-            return tracked::causal_attention(heads, [q, k, v], &lengths, self.mask(dropout));
+    pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, qkv: [&Tensor; 3]) -> Result<Tensor> {
+        match self.trained_lengths(heads)? {
+            Some(lengths) => tracked::causal_attention(heads, qkv, &lengths, self.mask(dropout)),
+            None => self.attend_biased(layer, heads, None, qkv),
         }
-        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        for (site, x) in [(Site::Query, q), (Site::Key, k), (Site::Value, v)] {
-            self.see(layer, site, x)?;
-        }
-        let attended = with_values(q, |q| {
-            with_values(k, |k| {
-                with_values(v, |v| {
-                    let mut out = Vec::with_capacity(q.len());
-                    let mut row = 0;
-                    for ((ids, cache), &past) in self.sequences.iter_mut().zip(&self.past) {
-                        let end = row + ids.len();
-                        let kv = row * kv_width..end * kv_width;
-                        let Some(cache) = cache else { continue };
-                        let held = cache.append(layer, &k[kv.clone()], &v[kv])?;
-                        let weights = match &mut self.probe {
-                            Some(probe) => probe.room(layer, heads.query * ids.len() * (past + ids.len()))?,
-                            None => None,
-                        };
-                        out.extend(attention(heads, &q[row * q_width..end * q_width], held, past, weights)?);
-                        row = end;
-                    }
-                    if let Some(probe) = &self.probe {
-                        probe.silence(layer, heads.dim, q_width, &mut out);
-                    }
-                    rows(out, row)
-                })
+    }
+
+    /// [`Self::attend`] outside of training, with something added to the scores by distance.
+    pub fn attend_biased(
+        &mut self,
+        layer: usize,
+        heads: Heads,
+        bias: Option<&Relative>,
+        [q, k, v]: [&Tensor; 3],
+    ) -> Result<Tensor> {
+        self.see_all(layer, [q, k, v])?;
+        let width = heads.key_value * heads.dim;
+        with_values(k, |k| {
+            with_values(v, |v| {
+                let mut row = 0;
+                for (ids, cache) in &mut self.sequences {
+                    let new = row * width..(row + ids.len()) * width;
+                    row += ids.len();
+                    let Some(cache) = cache else { continue };
+                    cache.append(layer, &k[new.clone()], &v[new])?;
+                }
+                Ok(())
             })
         })?;
+        let cached = self.sequences.iter().zip(&self.past);
+        let cached = cached.filter_map(|((ids, cache), &past)| {
+            cache.as_ref().map(|cache| Share { rows: ids.len(), past, held: cache.layer(layer) })
+        });
+        let attended = attend_to(&mut self.probe, layer, heads, q, bias, &cached.collect::<Vec<_>>())?;
         self.see(layer, Site::Heads, &attended)?;
         Ok(attended)
     }
+
+    /// Attends to sequences that are read whole and of which nothing is kept; shapes as for [`Self::attend`].
+    pub fn attend_whole(
+        &mut self,
+        layer: usize,
+        heads: Heads,
+        bias: Option<&Relative>,
+        [q, k, v]: [&Tensor; 3],
+    ) -> Result<Tensor> {
+        self.see_all(layer, [q, k, v])?;
+        let width = heads.key_value * heads.dim;
+        let held = with_values(k, |k| {
+            with_values(v, |v| {
+                let mut row = 0;
+                let split = |(ids, _): &(&[u32], _)| {
+                    let own = row * width..(row + ids.len()) * width;
+                    row += ids.len();
+                    Held::split(CacheType::F32, heads, &k[own.clone()], &v[own])
+                };
+                self.sequences.iter().map(split).collect::<Result<Vec<_>>>()
+            })
+        })?;
+        let shares = self.sequences.iter().zip(&held).map(|((ids, _), held)| Share { rows: ids.len(), past: 0, held });
+        let attended = attend_to(&mut self.probe, layer, heads, q, bias, &shares.collect::<Vec<_>>())?;
+        self.see(layer, Site::Heads, &attended)?;
+        Ok(attended)
+    }
+
+    /// Attends with `q` (`[rows, query · dim]`) to what the caches hold of the source texts.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`] where no source was read.
+    pub fn attend_across(&mut self, layer: usize, heads: Heads, q: &Tensor) -> Result<Tensor> {
+        let heads = Heads { reach: Reach::All, ..heads };
+        let share = |((ids, cache), &past): (&(&[u32], Option<&'a mut KvCache>), &usize)| {
+            let crossed = cache.as_ref().and_then(|cache| cache.crossed()).ok_or(Error::EmptyPrompt)?;
+            Ok((ids.len(), past, Arc::clone(crossed)))
+        };
+        let sources = self.sequences.iter().zip(&self.past).map(share).collect::<Result<Vec<_>>>()?;
+        let shares =
+            sources.iter().map(|(rows, past, crossed)| Share { rows: *rows, past: *past, held: crossed.layer(layer) });
+        attend_to(&mut None, layer, heads, q, None, &shares.collect::<Vec<_>>())
+    }
+
+    fn see_all(&mut self, layer: usize, qkv: [&Tensor; 3]) -> Result<()> {
+        [Site::Query, Site::Key, Site::Value].into_iter().zip(qkv).try_for_each(|(site, x)| self.see(layer, site, x))
+    }
+}
+
+/// One sequence's share of an attention call.
+struct Share<'a> {
+    rows: usize,
+    past: usize,
+    held: &'a [Held],
+}
+
+fn attend_to(
+    probe: &mut Option<&mut Probe>,
+    layer: usize,
+    heads: Heads,
+    q: &Tensor,
+    bias: Option<&Relative>,
+    shares: &[Share],
+) -> Result<Tensor> {
+    let width = heads.query * heads.dim;
+    with_values(q, |q| {
+        let mut out = Vec::with_capacity(q.len());
+        let mut row = 0;
+        for Share { rows, past, held } in shares {
+            let end = row + rows;
+            let total = held.first().map_or(0, |head| head.len(heads.dim));
+            let weights = match probe {
+                Some(probe) => probe.room(layer, heads.query * rows * total)?,
+                None => None,
+            };
+            out.extend(attention(heads, &q[row * width..end * width], held, *past, bias, weights)?);
+            row = end;
+        }
+        if let Some(probe) = probe {
+            probe.silence(layer, heads.dim, width, &mut out);
+        }
+        rows(out, row)
+    })
 }

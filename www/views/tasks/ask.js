@@ -10,8 +10,6 @@ import { TextField } from './textfield.js';
 /** @import { Answer } from '../../tasks.js' */
 
 const ANSWERS = 4;
-/** Tokens of a long text that two neighbouring parts share. */
-const STRIDE = 128;
 /** Around an answer, so many characters are shown of a long text. */
 const AROUND = 20_000;
 
@@ -85,7 +83,6 @@ class Ask {
     const found = await frame.run(({ model, signal, progress }) =>
       model.answer(question, text, {
         top_k: ANSWERS,
-        doc_stride: Math.min(STRIDE, Math.floor(model.info.contextLength / 4)),
         max_answer_len: 30,
         handle_impossible_answer: this.#none.checked,
         signal,

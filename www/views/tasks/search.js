@@ -14,8 +14,8 @@ import { TextField } from './textfield.js';
 /** How long somebody who types must pause before it is searched, in milliseconds. */
 const PAUSE = 200;
 const SHOWN = 10;
-/** A longer paragraph is taken in parts, in characters: models of this kind read some hundred words. */
-const LONGEST = 900;
+/** A longer paragraph is taken in parts, in characters: models of this kind read some hundred words, or characters of Chinese. */
+const LONGEST = { alphabet: 900, han: 220 };
 /** A text in more parts than these is not searched. */
 const MOST_PASSAGES = 4000;
 /** So many are embedded at a time, so that what is on the way can be shown. */
@@ -130,7 +130,7 @@ class Search {
       async (work) => {
         const index = await this.#embedded(work);
         if (!index || question === '') return null;
-        const [vector] = await work.model.embed((work.entry.embedding?.query ?? '') + question, { pooling: poolingOf(work), signal: work.signal });
+        const [vector] = await work.model.embed((work.entry.embedding?.query ?? '') + question, { pooling: poolingOf(work), truncate: true, signal: work.signal });
         return vector ? { index, scores: index.vectors.map((other) => dot(vector, other)) } : null;
       },
       { quiet: quick },
@@ -155,7 +155,7 @@ class Search {
     for (let at = 0; at < parts.length; at += BATCH) {
       progress(at, parts.length);
       const batch = parts.slice(at, at + BATCH).map(({ text: words }) => (work.entry.embedding?.passage ?? '') + words);
-      vectors.push(...(await model.embed(batch, { pooling: poolingOf(work), signal })));
+      vectors.push(...(await model.embed(batch, { pooling: poolingOf(work), truncate: true, signal })));
     }
     if (signal.aborted) return null;
     return (this.#index = { text, kind, model, parts, vectors });
@@ -192,7 +192,7 @@ class Search {
   async #compare() {
     const [one, other] = [this.#one.value.trim(), this.#other.value.trim()];
     if (!this.#frame.serving || one === '' || other === '') return this.#alike.replaceChildren();
-    const found = await this.#frame.run(({ model, entry, signal }) => model.embed([one, other].map((text) => (entry.embedding?.query ?? '') + text), { pooling: entry.embedding?.pooling, signal }), { quiet: true });
+    const found = await this.#frame.run(({ model, entry, signal }) => model.embed([one, other].map((text) => (entry.embedding?.query ?? '') + text), { pooling: entry.embedding?.pooling, truncate: true, signal }), { quiet: true });
     const [a, b] = found ?? [];
     if (!a || !b) return undefined;
     const alike = dot(a, b);
@@ -208,26 +208,26 @@ const dot = (a, b) => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
 
 /** A long passage in parts of whole sentences, each beginning with the last one of the part before. @param {Part} part @param {string} [lang] @returns {Part[]} */
 function shorter(part, lang) {
-  if (part.text.length <= LONGEST) return [part];
-  const all = sentences(part.text, lang).flatMap((one) => cut(one));
+  const most = LONGEST[/\p{Script=Han}/u.test(part.text.slice(0, 40)) ? 'han' : 'alphabet'];
+  if (part.text.length <= most) return [part];
+  const all = sentences(part.text, lang).flatMap((one) => cut(one, most));
   const found = [];
   let first = 0;
   for (let i = 0; i < all.length; i += 1) {
     const [from, to, next] = [all[first], all[i], all[i + 1]];
-    if (!from || !to || (next && next.end - from.start <= LONGEST)) continue;
+    if (!from || !to || (next && next.end - from.start <= most)) continue;
     found.push({ text: part.text.slice(from.start, to.end).trim(), start: part.start + from.start, end: part.start + to.end });
     // The last sentence again, unless it fills a part by itself.
-    first = i > first && next && next.end - to.start <= LONGEST ? i : i + 1;
+    first = i > first && next && next.end - to.start <= most ? i : i + 1;
   }
   return found;
 }
 
-/** What has no end of a sentence for very long. @param {Part} part @returns {Part[]} */
-function cut(part) {
-  if (part.text.length <= LONGEST) return [part];
-  const count = Math.ceil(part.text.length / LONGEST);
-  return Array.from({ length: count }, (_, i) => {
-    const text = part.text.slice(i * LONGEST, (i + 1) * LONGEST);
-    return { text, start: part.start + i * LONGEST, end: part.start + i * LONGEST + text.length };
+/** What has no end of a sentence for very long. @param {Part} part @param {number} most @returns {Part[]} */
+function cut({ text, start }, most) {
+  if (text.length <= most) return [{ text, start, end: start + text.length }];
+  return Array.from({ length: Math.ceil(text.length / most) }, (_, i) => {
+    const piece = text.slice(i * most, (i + 1) * most);
+    return { text: piece, start: start + i * most, end: start + i * most + piece.length };
   });
 }
