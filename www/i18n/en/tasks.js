@@ -69,7 +69,7 @@ export default {
   'fill.nogap': 'There is no gap yet: click a word, or put one in.',
   'fill.candidates': 'What could stand there',
   'fill.gap': 'Gap {number}',
-  'fill.put': 'Put in {word}, {share}',
+  'fill.put': 'Put it into the text',
   'fill.done': 'The gap is filled.',
 
   'ask.title': 'Ask',
@@ -92,6 +92,7 @@ export default {
   'search.intro': 'The passages of your text that are about what you ask, also where they use other words.',
   'search.go': 'Search',
   'search.wrong': 'What such models get wrong: they find what is about the same thing, also where it says the opposite; numbers, names and “not” weigh little. What is most alike is listed first even where nothing fits: a similarity is no measure of truth.',
+  'search.untrained': 'It was trained for something else than comparing texts: expect little of what it finds.',
   'search.text': 'The text to search',
   'search.placeholder': 'Paste notes, a chapter, code, or drop a text file…',
   'search.split': 'Search by',

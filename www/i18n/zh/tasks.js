@@ -70,7 +70,7 @@ export default {
   'fill.nogap': '还没有空：点一个词，或插入一个空。',
   'fill.candidates': '可以放什么',
   'fill.gap': '第 {number} 个空',
-  'fill.put': '填入 {word}，{share}',
+  'fill.put': '填进文字里',
   'fill.done': '空已填好。',
 
   'ask.title': '提问',
@@ -93,6 +93,7 @@ export default {
   'search.intro': '在你的文字里找出与问题有关的段落，用词不同也能找到。',
   'search.go': '搜索',
   'search.wrong': '这类模型常犯的错：谈同一件事就算像，意思相反也一样；数字、人名和“不”字分量很轻。即使没有合适的，最像的也排在最前：相似度不是真假的尺度。',
+  'search.untrained': '它不是为比较文字训练的：不要对搜索结果期望太高。',
   'search.text': '要搜索的文字',
   'search.placeholder': '粘贴笔记、章节或代码，也可以拖入文本文件……',
   'search.split': '按',

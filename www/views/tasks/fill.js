@@ -168,8 +168,8 @@ class Fill {
   /** @param {Filled} filled @param {number} gap @param {() => void} tell */
   #candidate(filled, gap, tell) {
     const word = filled.token_str.trim() || filled.token_str;
-    const button = make('button', { type: 'button', class: 'task-candidate', on: { click: () => this.#put(gap, word), focus: tell, mouseenter: tell } }, make('span', { class: 'task-token', translate: 'no', dir: 'auto', text: word }), bar(filled.score, percent(filled.score)));
-    button.setAttribute('aria-label', t('fill.put', { word, share: percent(filled.score) }));
+    const button = make('button', { type: 'button', class: 'task-candidate', on: { click: () => this.#put(gap, word), focus: tell, mouseenter: tell } }, make('span', { class: 'task-token', translate: 'no', dir: 'auto', text: word }), ' ', bar(filled.score, percent(filled.score)));
+    button.title = t('fill.put');
     return make('li', {}, button);
   }
 

@@ -105,6 +105,8 @@ export class ModelLine {
       const about = inLanguage(known(serving.entry).description);
       const pages = linksTo(tasksOf(serving), this.name);
       if (about) parts.push(about, ' ');
+      // Vectors can be had of every model that reads; that they are near where meanings are, it must have been trained for.
+      if (this.name === 'search' && serving.model.task !== 'feature-extraction') parts.push(t('search.untrained'), ' ');
       if (pages.length > 0) parts.push(t('tasks.also'), ' ', ...between(pages));
     } else if (any && !loading) {
       const pages = linksTo(tasksOf(any), this.name);
@@ -163,8 +165,8 @@ export class ModelLine {
     ].filter(({ rows }) => rows.length > 0);
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.model;
     this.#list.replaceChildren(
-      ...groups.flatMap(({ words, rows }) => [make('h4', { words }), make('ul', { class: 'task-rows' }, ...rows)]),
-      make('h4', { words: 'tasks.models.own' }),
+      ...groups.flatMap(({ words, rows }) => [make('h3', { words }), make('ul', { class: 'task-rows' }, ...rows)]),
+      make('h3', { words: 'tasks.models.own' }),
       make('p', { class: 'faded', words: 'tasks.models.own.hint' }),
       make('div', { class: 'task-files' }, this.#files(false), this.#files(true)),
     );
