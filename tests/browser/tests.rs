@@ -10,6 +10,7 @@ mod inside;
 mod lessons;
 mod models;
 mod offline;
+mod readers;
 mod store;
 mod tasks;
 mod training;

@@ -168,25 +168,22 @@ class Fill {
   /** @param {Filled} filled @param {number} gap @param {() => void} tell */
   #candidate(filled, gap, tell) {
     const word = filled.token_str.trim() || filled.token_str;
-    const button = make('button', { type: 'button', class: 'task-candidate', on: { click: () => this.#put(gap, word), focus: tell, mouseenter: tell } }, make('span', { class: 'task-token', translate: 'no', dir: 'auto', text: word }), ' ', bar(filled.score, percent(filled.score)));
+    const button = make('button', { type: 'button', class: 'task-candidate', on: { click: () => this.#put(gap, filled), focus: tell, mouseenter: tell } }, make('span', { class: 'task-token', translate: 'no', dir: 'auto', text: word }), ' ', bar(filled.score, percent(filled.score)));
     button.title = t('fill.put');
     return make('li', {}, button);
   }
 
   /** The text with a candidate in its gap. @param {number} gap @param {Filled} filled @returns {(Node | string)[]} */
   #filledIn(gap, filled) {
-    const parts = this.#text.value.split(this.#mask);
-    const before = parts.slice(0, gap + 1).join('____');
-    const after = parts.slice(gap + 1).join('____');
-    return [before.slice(-300), make('mark', { class: 'model', text: joined(filled.token_str) }), after.slice(0, 300)];
+    const { before, word, after } = joined(this.#text.value.split(this.#mask), gap, filled.token_str);
+    return [before.join('____').slice(-300), make('mark', { class: 'model', text: word }), after.join('____').slice(0, 300)];
   }
 
-  /** Puts a candidate into the text; the other gaps are looked at again, now that one is filled. @param {number} gap @param {string} word */
-  #put(gap, word) {
+  /** Puts a candidate into the text; the other gaps are looked at again, now that one is filled. @param {number} gap @param {Filled} filled */
+  #put(gap, filled) {
     const parts = this.#text.value.split(this.#mask);
-    const before = parts.slice(0, gap + 1).join(this.#mask);
-    const after = parts.slice(gap + 1).join(this.#mask);
-    this.#text.set(before + joined(word) + after);
+    const { before, word, after } = joined(parts, gap, filled.token_str);
+    this.#text.set(before.join(this.#mask) + word + after.join(this.#mask));
     if (parts.length > 2) void this.#go();
     else {
       this.#frame.copyable(true);
@@ -197,10 +194,13 @@ class Fill {
   }
 }
 
-/** A token as it stands in a text: a piece of a word goes without its sign. @param {string} token */
-function joined(token) {
+/** A token in its gap: a piece of a word is written on to what stands before it. @param {string[]} parts  of the text between its gaps @param {number} gap @param {string} token */
+function joined(parts, gap, token) {
   const word = token.trim() || token;
-  return word.startsWith('##') ? word.slice(2) : word;
+  const before = parts.slice(0, gap + 1);
+  const after = parts.slice(gap + 1);
+  if (!word.startsWith('##')) return { before, word, after };
+  return { before: [...before.slice(0, -1), (before.at(-1) ?? '').trimEnd()], word: word.slice(2), after };
 }
 
 /** The text with its gaps blanked, at the same length. @param {string} text @param {string} mask */
