@@ -70,6 +70,11 @@ export default {
   'fill.candidates': 'What could stand there',
   'fill.gap': 'Gap {number}',
   'fill.put': 'Put it into the text',
+  'fill.attention': 'What the model looks at from the gap',
+  'fill.attention.layer': 'Layer',
+  'fill.attention.all': 'mean of all layers',
+  'fill.attention.of': 'layer {number}',
+  'fill.attention.most': 'Most, over all layers: {tokens}. Marks such as [CLS] and [SEP] often get what is left over.',
   'fill.done': 'The gap is filled.',
 
   'ask.title': 'Ask',

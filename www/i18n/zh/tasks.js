@@ -71,6 +71,11 @@ export default {
   'fill.candidates': '可以放什么',
   'fill.gap': '第 {number} 个空',
   'fill.put': '填进文字里',
+  'fill.attention': '模型从空处看向哪里',
+  'fill.attention.layer': '层',
+  'fill.attention.all': '各层平均',
+  'fill.attention.of': '第 {number} 层',
+  'fill.attention.most': '各层合计最多的：{tokens}。[CLS]、[SEP] 之类的标记常常接走剩下的注意力。',
   'fill.done': '空已填好。',
 
   'ask.title': '提问',

@@ -2,6 +2,7 @@
 
 import { onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
+import { attentionOf } from './attention.js';
 import { bar, percent } from './bars.js';
 import { Frame } from './frame.js';
 import { words } from './passages.js';
@@ -157,7 +158,7 @@ class Fill {
         };
         tell(candidates[0]);
         const list = make('ol', { class: 'task-candidates' }, ...candidates.map((filled) => this.#candidate(filled, gap, () => tell(filled))));
-        return make('section', { class: 'task-filled' }, make('h3', { text: many ? t('fill.gap', { number: gap + 1 }) : t('fill.candidates') }), list, whole);
+        return make('section', { class: 'task-filled' }, make('h3', { text: many ? t('fill.gap', { number: gap + 1 }) : t('fill.candidates') }), list, whole, attentionOf(this.#frame, this.#text.value, gap, this.#mask));
       }),
     );
     this.#frame.copyable(true);
