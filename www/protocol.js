@@ -47,14 +47,22 @@
 /** What a task gives, see tasks.js. @typedef {{ result: any, memoryBytes: number }} RunResult */
 
 /**
+ * `prefixes`: what a text begins with, by the names of config.json's task_specific_params.
+ * @typedef {{ layers: number, heads: number, contextLength: number, prefixes: { name: string, prefix: string | null }[] }} EncoderInfo
+ */
+
+/**
+ * As the model's files name them. `tagged`: each target language is chosen by a token of its own, `>>fra<<`.
+ * @typedef {{ source: string[], target: string[], tagged: boolean }} Languages
+ */
+
+/**
  * What a loaded model says of itself.
  * @typedef {object} ModelInfo
  * @property {string[]} tasks  what it can do, as transformers calls its pipelines, what it is for first
  * @property {string | null} [maskToken]  what stands for a gap, in a model that fills them
- * @property {Record<string, string>} [taskPrefixes]  what a text begins with, by the names of config.json's task_specific_params
- * @property {string[]} [languageTokens]  such as `>>fra<<`: what chooses the language a Marian model writes
- * @property {string | null} [sourceLanguage]  of a model that translates, where its files say so
- * @property {string | null} [targetLanguage]
+ * @property {EncoderInfo | null} [encoder]  of a model that makes one text of another, what reads the first
+ * @property {Languages | null} [languages]  of a model that translates, where its files say
  * @property {string} architecture
  * @property {number} parameters
  * @property {number} vocabSize

@@ -106,7 +106,7 @@ export async function summarize(means, text, options) {
   const { prefix, onText, signal, ...config } = checked(options);
   const { tasks } = means.info;
   if (!tasks.includes('summarization') && !tasks.includes('text2text-generation')) throw cannot(means.info, 'summarization');
-  const before = prefix ?? means.info.taskPrefixes?.summarization ?? (/t5$/.test(means.info.architecture) ? SUMMARIZE : '');
+  const before = prefix ?? means.info.encoder?.prefixes.find(({ name }) => name === 'summarization')?.prefix ?? (/t5$/.test(means.info.architecture) ? SUMMARIZE : '');
   const writes = async (/** @type {string} */ words) => {
     checkText('text', words);
     const written = await write(means, before + words, { ...config, signal }, (so) => onText?.(so.trim()));

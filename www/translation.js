@@ -11,7 +11,7 @@
 /** What T5 was trained on, by the names of its prompts; a model that has others says so in its own files. @type {Record<string, string>} */
 const T5 = { de: 'German', fr: 'French', ro: 'Romanian' };
 
-/** Three letters of ISO 639-3 that Marian's signs have, where two are usual. @type {Record<string, string>} */
+/** Three letters of ISO 639-3, as Marian's files have them, where two are usual. @type {Record<string, string>} */
 const SHORT = {
   afr: 'af', ara: 'ar', bel: 'be', ben: 'bn', bul: 'bg', cat: 'ca', ces: 'cs', cmn: 'zh', dan: 'da', deu: 'de', ell: 'el',
   eng: 'en', epo: 'eo', est: 'et', eus: 'eu', fas: 'fa', fin: 'fi', fra: 'fr', gle: 'ga', glg: 'gl', heb: 'he', hin: 'hi',
@@ -19,9 +19,6 @@ const SHORT = {
   lit: 'lt', mkd: 'mk', msa: 'ms', mlt: 'mt', nld: 'nl', nob: 'nb', nno: 'nn', pol: 'pl', por: 'pt', ron: 'ro', rus: 'ru',
   slk: 'sk', slv: 'sl', spa: 'es', sqi: 'sq', swe: 'sv', tam: 'ta', tha: 'th', tur: 'tr', ukr: 'uk', urd: 'ur', vie: 'vi', zho: 'zh',
 };
-
-/** `>>fra<<`, `>>cmn_Hans<<`: what a text begins with for a Marian model that writes several languages. */
-const SIGN = /^>>([a-z]{2,3})(?:[_-]([A-Za-z]{2,8}))?(?:[_-]\w+)*<<$/;
 
 /**
  * What a model can do, by what it says of itself. `said`: what its user knows besides, such as the form of a prompt.
@@ -33,28 +30,26 @@ export function directionsOf(info, { prompt, from, to } = {}) {
     return [{ from: from ?? null, to: to ?? null, prompt: (text) => form.split('{text}').join(oneLine(text)), continues: true }];
   }
   if (!info.tasks.includes('translation')) return [];
-  const prefixes = Object.entries(info.taskPrefixes ?? {}).flatMap(([task, prefix]) => {
-    const [, source, target] = /^translation_([a-z]{2,3})_to_([a-z]{2,3})$/.exec(task) ?? [];
-    return source && target ? [before(prefix, source, target)] : [];
+  const prefixes = (info.encoder?.prefixes ?? []).flatMap(({ name, prefix }) => {
+    const [, source, target] = /^translation_([a-z]{2,3})_to_([a-z]{2,3})$/.exec(name) ?? [];
+    return source && target && prefix ? [before(prefix, source, target)] : [];
   });
   if (prefixes.length > 0) return prefixes;
   if (/t5$/.test(info.architecture)) {
     return Object.entries(T5).map(([target, name]) => before(`translate English to ${name}: `, 'en', target));
   }
-  const source = info.sourceLanguage ?? null;
-  const signs = (info.languageTokens ?? []).flatMap((sign) => {
-    const target = tagOf(sign);
-    return target ? [before(`${sign} `, source, target)] : [];
-  });
-  // A tag may have several signs; the first is the usual one.
-  const byTag = signs.filter(({ to: target }, i) => signs.findIndex((other) => other.to === target) === i);
-  return byTag.length > 0 ? byTag : [before('', source, info.targetLanguage ?? null)];
+  const { source = [], target = [], tagged = false } = info.languages ?? {};
+  const sources = source.length > 0 ? source.map(tagOf) : [null];
+  const targets = target.length > 0 ? target : [null];
+  const all = sources.flatMap((one) => targets.map((name) => before(tagged && name !== null ? `>>${name}<< ` : '', one, name === null ? null : tagOf(name))));
+  // A language may have several signs, one for each of its scripts or countries; the first is the usual one.
+  return all.filter(({ from: a, to: b }, i) => all.findIndex((other) => other.from === a && other.to === b) === i);
 }
 
-/** The language of a Marian model's sign, as BCP 47. @param {string} sign @returns {string | null} */
-export function tagOf(sign) {
-  const [, language, script] = SIGN.exec(sign) ?? [];
-  if (!language) return null;
+/** A language as Marian's files name it (`fra`, `cmn_Hans`, `en`), as BCP 47. @param {string} name */
+export function tagOf(name) {
+  const [language = '', part = ''] = name.split(/[_-]/);
+  const script = /^(?:[A-Z][a-z]{3}|[A-Z]{2})$/.test(part) ? part : '';
   return [SHORT[language] ?? language, script].filter(Boolean).join('-');
 }
 

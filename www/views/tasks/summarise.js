@@ -116,12 +116,13 @@ class Summarise {
     this.#clear();
     await this.#frame.run(async (work) => {
       const { model, signal } = work;
-      const limit = model.info.contextLength - BESIDE - (this.#prefix ? (await model.tokenize(this.#prefix)).length : 0);
+      const context = model.info.encoder?.contextLength ?? model.info.contextLength;
+      const limit = context - BESIDE - (this.#prefix ? (await model.tokenize(this.#prefix)).length : 0);
       const tokens = (await model.tokenize(text)).length;
       if (signal.aborted) return;
       if (tokens <= limit) return void (await this.#write(text, work));
       const parts = await inParts(text, limit, work);
-      if (!byPart) return this.#refuse(tokens, model.info.contextLength, parts.length);
+      if (!byPart) return this.#refuse(tokens, context, parts.length);
       for (const [done, part] of parts.entries()) {
         work.progress(done, parts.length);
         await this.#write(part, work);
