@@ -1,6 +1,7 @@
 //! A model opened from its files and ready to generate: decoder, tokenizer, its own defaults, and the cache of the text
 //! it last read.
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::kernels::CacheType;
@@ -8,7 +9,7 @@ use crate::layers::KvCache;
 use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
 use crate::sample::GenerationConfig;
 use crate::text::Tokenizer;
-use crate::weights::{Progress, Weights};
+use crate::weights::Progress;
 use candle_core::Tensor;
 use serde_json::{Map, Value};
 
@@ -52,29 +53,24 @@ impl Engine {
 
     /// [`Self::open`], reporting the bytes of weights read.
     pub fn open_with_progress(files: Files, progress: Progress) -> Result<Self> {
-        match files.gguf() {
-            Some(name) => Self::open_gguf(files, &name, progress),
-            None => Self::open_folder(files, progress),
-        }
+        Self::of_checkpoint(Checkpoint::open(files, progress)?)
     }
 
-    fn open_gguf(mut files: Files, name: &str, progress: Progress) -> Result<Self> {
-        let mut weights = Weights::gguf(&mut files, name)?;
-        weights.set_progress(progress);
-        let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
-        let decoder = model::load(None, &mut weights)?;
-        let mut defaults = GenerationConfig::default();
-        defaults.eos_token_id.extend(tokenizer.eos_token_id());
-        let name = weights.metadata().get_str("general.name")?.map(str::to_string);
-        let sha256 = weights.sha256();
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, name, sha256 })
-    }
-
-    fn open_folder(mut files: Files, progress: Progress) -> Result<Self> {
-        if !files.contains("config.json") {
-            return Err(files.missing("config.json beside the weights, or a .gguf file".into()));
-        }
-        let fields = Fields::new(files.read_json("config.json", SMALL_FILE)?);
+    /// The model of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_checkpoint(checkpoint: Checkpoint) -> Result<Self> {
+        let name = checkpoint.name()?;
+        let Checkpoint { mut files, config, mut weights } = checkpoint;
+        let Some(fields) = config else {
+            let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
+            let decoder = model::load(None, &mut weights)?;
+            let mut defaults = GenerationConfig::default();
+            defaults.eos_token_id.extend(tokenizer.eos_token_id());
+            let sha256 = weights.sha256();
+            return Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, name, sha256 });
+        };
         let tokenizer = Tokenizer::from_files(&mut files)?;
         let mut defaults = GenerationConfig::default();
         let own = if files.contains("generation_config.json") {
@@ -84,11 +80,9 @@ impl Engine {
         };
         defaults.merge_model_defaults(&own)?;
         let bos = own.get("bos_token_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-        let mut weights = Weights::safetensors(&mut files)?;
-        weights.set_progress(progress);
         let decoder = model::load(Some(&fields), &mut weights)?;
         let sha256 = weights.sha256();
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256 })
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name, sha256 })
     }
 
     fn assemble(decoder: Box<dyn Decoder>, tokenizer: Tokenizer, origin: Origin) -> Result<Self> {

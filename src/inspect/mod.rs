@@ -7,6 +7,7 @@ mod internals;
 mod lens;
 mod map;
 mod neighbors;
+mod reading;
 pub mod report;
 mod score;
 mod wish;
@@ -17,12 +18,14 @@ pub use internals::{At, Internals};
 pub use lens::{Attribution, Cell, Contribution};
 pub use map::principal_plane;
 pub use neighbors::Neighbor;
+pub use reading::inspect_reading;
 pub use score::{Expected, Scored, continuations, score};
 pub use wish::{AttentionWish, Lens, Which, Wish};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::model::{Pass, Probe, Sequence, Site};
+use crate::model::{Pass, Probe, Sequence, Site, Spec};
+use crate::reader::Reader;
 use crate::sample::softmax;
 
 /// Values of one kind that are kept at most, 4 bytes each: what a view asks for is far below.
@@ -74,12 +77,8 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
     }
     wish.check(engine.spec(), ids.len())?;
     let mut probe = Probe { without: wish.without.clone(), ..Probe::default() };
-    let needs_stream =
-        wish.lens.is_some() || wish.norms || wish.hidden_states || wish.map || wish.attribution.is_some();
-    if needs_stream {
+    if keep_streams(&mut probe, wish) {
         fits("hidden states", (layers + 1).saturating_mul(ids.len()).saturating_mul(engine.spec().hidden_size))?;
-        probe.keep(Site::Stream);
-        probe.keep(Site::Norm);
     }
     attention::ask(&mut probe, wish, engine.spec(), ids.len())?;
     internals::ask(&mut probe, wish, ids.len());
@@ -100,15 +99,7 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
         ..Inspection::default()
     };
     attention::take(&mut found, &mut probe, wish, engine.spec(), ids.len());
-    if wish.norms {
-        let rows =
-            (0..=layers).flat_map(|layer| probe.values(layer, Site::Stream).chunks_exact(engine.spec().hidden_size));
-        found.norms = rows.map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt()).collect();
-    }
-    if wish.hidden_states {
-        (0..layers).for_each(|layer| found.hidden_states.extend_from_slice(probe.values(layer, Site::Stream)));
-        found.hidden_states.extend_from_slice(probe.values(layers, Site::Norm));
-    }
+    take_streams(&mut found, &probe, wish, engine.spec());
     if let Some(lens) = &wish.lens {
         found.lens = lens::look(engine, &probe, lens, ids.len())?;
     }
@@ -116,12 +107,62 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
         found.attribution = Some(lens::attribute(engine, &probe, id, &logits)?);
     }
     if wish.map {
-        found.map = map::of(engine, &probe)?;
+        found.map = map::of(engine.spec(), &probe);
     }
     if let Some(at) = &wish.internals {
         found.internals = Some(internals::take(engine, &mut probe, at, ids, found.top_k.first().map(|best| best.id))?);
     }
     Ok(found)
+}
+
+/// Has the residual stream kept, where anything wished for needs it.
+fn keep_streams(probe: &mut Probe, wish: &Wish) -> bool {
+    let needed = wish.lens.is_some() || wish.norms || wish.hidden_states || wish.map || wish.attribution.is_some();
+    if needed {
+        probe.keep(Site::Stream);
+        probe.keep(Site::Norm);
+    }
+    needed
+}
+
+fn take_streams(found: &mut Inspection, probe: &Probe, wish: &Wish, spec: &Spec) {
+    let layers = spec.layers;
+    if wish.norms {
+        let rows = (0..=layers).flat_map(|layer| probe.values(layer, Site::Stream).chunks_exact(spec.hidden_size));
+        found.norms = rows.map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt()).collect();
+    }
+    if wish.hidden_states {
+        (0..layers).for_each(|layer| found.hidden_states.extend_from_slice(probe.values(layer, Site::Stream)));
+        found.hidden_states.extend_from_slice(probe.values(layers, Site::Norm));
+    }
+}
+
+/// A model that is looked into, whether it reads or writes.
+pub trait Shown {
+    fn spec(&self) -> &Spec;
+
+    /// What a token is called where it is shown: its text, or its name if it is a special one.
+    fn token_text(&self, id: u32) -> String;
+}
+
+impl Shown for Engine {
+    fn spec(&self) -> &Spec {
+        Engine::spec(self)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        self.tokenizer.shown(id)
+    }
+}
+
+impl Shown for Reader {
+    fn spec(&self) -> &Spec {
+        Reader::spec(self)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        self.tokenizer.shown(id)
+    }
 }
 
 impl Engine {
@@ -150,10 +191,7 @@ impl Engine {
 
     /// What a token is called where it is shown: its text, or its name if it is a special one.
     pub fn token_text(&self, id: u32) -> String {
-        match self.tokenizer.is_special(id) {
-            true => self.tokenizer.token(id).unwrap_or_default(),
-            false => self.tokenizer.decode(&[id], false).unwrap_or_default(),
-        }
+        self.tokenizer.shown(id)
     }
 }
 

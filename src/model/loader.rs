@@ -52,8 +52,8 @@ enum Source<'a> {
     Initial(Initial),
     /// The variables of a model that is being trained, which this one reads without gradients.
     Shared(&'a Variables),
-    /// Nothing: only the names and shapes that the model would have are wanted.
-    Outline(Shapes),
+    /// Nothing: only the names and shapes that the model would have are wanted. Of weights it is told which there are.
+    Outline { shapes: Shapes, weights: Option<&'a Weights> },
 }
 
 /// A checkpoint being turned into a model.
@@ -108,12 +108,17 @@ impl<'a> Loader<'a> {
 
     /// For the names and shapes of a model that is not made.
     pub fn outline() -> Self {
-        Self::with(Source::Outline(Vec::new()), false)
+        Self::with(Source::Outline { shapes: Vec::new(), weights: None }, false)
+    }
+
+    /// For the names and shapes of what would be taken out of these weights.
+    pub fn outline_of(weights: &'a Weights) -> Self {
+        Self::with(Source::Outline { shapes: Vec::new(), weights: Some(weights) }, false)
     }
 
     /// The names and shapes that were asked of [`Self::outline`].
     pub fn into_outline(self) -> Shapes {
-        if let Source::Outline(shapes) = self.source { shapes } else { Vec::new() }
+        if let Source::Outline { shapes, .. } = self.source { shapes } else { Vec::new() }
     }
 
     /// The variables of the model that was loaded, when it is to be trained.
@@ -128,7 +133,8 @@ impl<'a> Loader<'a> {
     fn has(&self, file_name: &str) -> bool {
         match &self.source {
             Source::File { weights, .. } => weights.contains(file_name),
-            Source::Initial(_) | Source::Outline(_) => false,
+            Source::Outline { weights: Some(weights), .. } => weights.contains(file_name),
+            Source::Initial(_) | Source::Outline { .. } => false,
             Source::Shared(variables) => variables.get(file_name).is_some(),
         }
     }
@@ -136,10 +142,15 @@ impl<'a> Loader<'a> {
     /// Names are looked up below `prefix` if the file has `probe` there.
     pub fn set_prefix(&mut self, prefix: &'static str, probe: &str) {
         self.own_prefix = prefix;
-        let new = matches!(self.source, Source::Initial(_) | Source::Outline(_));
+        let new = matches!(self.source, Source::Initial(_) | Source::Outline { weights: None, .. });
         if new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}")) {
             self.prefix = prefix;
         }
+    }
+
+    /// Names are looked up as they are from here on: those of a head that stands beside the model.
+    pub fn leave_prefix(&mut self) {
+        (self.prefix, self.own_prefix) = ("", "");
     }
 
     /// Whether the checkpoint is a GGUF file.
@@ -225,7 +236,7 @@ impl<'a> Loader<'a> {
                 (info.format, weights.take(name)?)
             }
             Source::Initial(initial) => (Format::F32, bytemuck::cast_slice(&initial.values(name, shape)?).to_vec()),
-            Source::Shared(_) | Source::Outline(_) => {
+            Source::Shared(_) | Source::Outline { .. } => {
                 return Err(candle_core::Error::Msg(format!("{name} has no file to be read from")).into());
             }
         };
@@ -245,7 +256,7 @@ impl<'a> Loader<'a> {
                     return Err(Error::MissingTensor { name, expected, found });
                 }
             },
-            Source::Outline(shapes) => {
+            Source::Outline { shapes, .. } => {
                 shapes.push((name.clone(), shape.to_vec()));
                 Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?
             }
@@ -304,7 +315,13 @@ impl<'a> Loader<'a> {
     }
 
     /// A vector of f32.
-    fn vector(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>) -> Result<Tensor> {
+    pub(in crate::model) fn vector(
+        &mut self,
+        name: &str,
+        ending: &str,
+        len: usize,
+        order: Option<Order>,
+    ) -> Result<Tensor> {
         self.took(name, ending, &[len], Format::F32);
         if let Some(tensor) = self.given(name, ending, &[len])? {
             return Ok(tensor);
@@ -362,20 +379,32 @@ impl<'a> Loader<'a> {
     /// The output head. One that is tied shares the embedding, unless the file has another one beside it: transformers
     /// then uses that.
     pub fn head(&mut self, tied: bool, embedding: &Embedding, width: usize, vocab_size: usize) -> Result<Linear> {
-        if tied && !self.contains("lm_head", "weight") {
-            return Ok(Linear::new(embedding.weight(), None));
+        Ok(Linear::new(self.head_weight("lm_head", tied, embedding, width, vocab_size)?, None))
+    }
+
+    /// The matrix of a [`head`](Self::head) of any name.
+    pub fn head_weight(
+        &mut self,
+        name: &str,
+        tied: bool,
+        embedding: &Embedding,
+        width: usize,
+        vocab_size: usize,
+    ) -> Result<Weight> {
+        if tied && !self.contains(name, "weight") {
+            return Ok(embedding.weight());
         }
-        if !tied || matches!(self.source, Source::Shared(_)) {
-            return self.linear("lm_head", Layout::OutputMajor, width, vocab_size, Bias::No);
+        if !tied || matches!(self.source, Source::Shared(_) | Source::Outline { .. }) {
+            return self.weight(name, Layout::OutputMajor, vocab_size, width, None);
         }
         let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
-        let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width, None)?;
+        let head = self.matrix(name, Layout::OutputMajor, vocab_size, width, None)?;
         if embedding.weight().is(&head)? {
             (self.parameters, self.bytes_by_format) = (parameters, bytes);
-            return Ok(Linear::new(embedding.weight(), None));
+            return Ok(embedding.weight());
         }
-        self.took("lm_head", "weight", &[vocab_size, width], head.format());
-        Ok(Linear::new(self.weight_of(head, "lm_head", Layout::OutputMajor)?, None))
+        self.took(name, "weight", &[vocab_size, width], head.format());
+        self.weight_of(head, name, Layout::OutputMajor)
     }
 
     /// An embedding table.
@@ -383,10 +412,17 @@ impl<'a> Loader<'a> {
         Ok(Embedding::new(self.weight(name, Layout::OutputMajor, entries, width, None)?))
     }
 
-    /// A LayerNorm.
+    /// A LayerNorm. Files that once were TensorFlow's call its vectors gamma and beta.
     pub fn layer_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
+        let (weight, bias) = if self.contains(name, "gamma") { ("gamma", "beta") } else { ("weight", "bias") };
+        let weight = self.vector(name, weight, width, None)?;
+        Ok(Norm::Layer { weight, bias: self.vector(name, bias, width, None)?, eps })
+    }
+
+    /// A LayerNorm that adds nothing.
+    pub fn layer_norm_unbiased(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
         let weight = self.vector(name, "weight", width, None)?;
-        Ok(Norm::Layer { weight, bias: self.vector(name, "bias", width, None)?, eps })
+        Ok(Norm::Layer { weight, bias: Tensor::zeros(width, DType::F32, &Device::Cpu)?, eps })
     }
 
     /// An RMSNorm.

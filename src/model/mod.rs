@@ -1,7 +1,9 @@
 //! Decoder architectures: the trait they share, the list of them, and one forward pass over a batch of sequences.
+//! Encoders have a trait and a list of their own.
 
 mod config;
 pub mod conversion;
+pub mod encoder;
 pub mod gpt2;
 pub mod llama;
 mod loader;
@@ -133,13 +135,25 @@ const GGUF_ARCHITECTURE: &str = "general.architecture";
 /// The architecture of that name.
 ///
 /// # Errors
-/// [`Error::Unsupported`] naming it and those there are.
+/// [`Error::Unsupported`] naming it and those there are; [`Error::WrongTask`] for an encoder.
 pub fn architecture(name: &str) -> Result<&'static Architecture> {
-    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| Error::Unsupported {
-        what: "this architecture".into(),
-        expected: format!("one of {}", ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", ")),
-        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| match encoder::find(name) {
+        Some(encoder) => Error::WrongTask {
+            expected: "one that continues a text".into(),
+            found: format!("{}, an encoder, which reads a text as a whole", encoder.name),
+        },
+        None => unknown(name),
     })
+}
+
+/// The error for a model that nothing here reads.
+fn unknown(name: &str) -> Error {
+    let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
+    Error::Unsupported {
+        what: "this architecture".into(),
+        expected: format!("one of {}", known.collect::<Vec<_>>().join(", ")),
+        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+    }
 }
 
 /// Builds the model that `config` (a config.json) or, without it, the GGUF metadata describes.

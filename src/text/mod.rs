@@ -7,6 +7,7 @@ mod explain;
 mod gguf;
 mod hub;
 mod normalize;
+mod pair;
 mod pipeline;
 mod sentencepiece;
 mod split;
@@ -18,6 +19,7 @@ mod vocabulary;
 use crate::files::Files;
 use crate::weights::Metadata;
 use crate::{Error, Result};
+use pair::PairSlot;
 use pipeline::Pipeline;
 use sentencepiece::Sentencepiece;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use stream::{Decoder, Stage};
 
 pub(crate) use bytes::letter_of;
 pub use explain::{Explained, Merge};
+pub use pair::{Joined, WordPiece};
 pub(crate) use split::{GPT2, Words};
 pub use stream::StreamDecoder;
 pub use to_gguf::{GgufVocabulary, to_gguf};
@@ -49,6 +52,12 @@ struct Inner {
     model: Model,
     /// What is put around a text.
     template: Vec<Slot>,
+    /// What is put around and between two texts; empty where the tokenizer does not say.
+    pair: Vec<PairSlot>,
+    /// Whether the places of tokens leave out the spaces at their ends, where words are asked for.
+    trims: bool,
+    /// The special tokens that have a part to play, by transformers' names.
+    named: Vec<(&'static str, u32)>,
     /// How tokens become text again.
     decoder: Vec<Stage>,
     bos: Option<u32>,
@@ -88,7 +97,24 @@ impl Tokenizer {
     }
 
     fn new(model: Model, template: Vec<Slot>, decoder: Vec<Stage>, bos: Option<u32>, eos: Option<u32>) -> Self {
-        Self { inner: Arc::new(Inner { model, template, decoder, bos, eos }) }
+        let (pair, trims, named) = (Vec::new(), false, Vec::new());
+        Self { inner: Arc::new(Inner { model, template, pair, trims, named, decoder, bos, eos }) }
+    }
+
+    /// The same tokenizer, which also puts two texts together.
+    fn pairing(mut self, pair: Vec<PairSlot>, trims: bool) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            (inner.pair, inner.trims) = (pair, trims);
+        }
+        self
+    }
+
+    /// The same tokenizer, which also knows these special tokens by name.
+    fn naming(mut self, named: Vec<(&'static str, u32)>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.named = named;
+        }
+        self
     }
 
     /// The ids of `text`. Special tokens written out in the text become those tokens; `add_special_tokens` puts the
@@ -98,16 +124,18 @@ impl Tokenizer {
             Model::Pipeline(p) => p.encode(text, false)?,
             Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
         };
-        if !add_special_tokens {
-            return Ok(ids);
-        }
-        Ok(self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
+        Ok(if add_special_tokens { self.surround(&ids) } else { ids })
+    }
+
+    /// The ids of a text with the special tokens around it.
+    pub fn surround(&self, ids: &[u32]) -> Vec<u32> {
+        self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
             match slot {
-                Slot::Text => all.extend_from_slice(&ids),
+                Slot::Text => all.extend_from_slice(ids),
                 Slot::Token(id) => all.push(*id),
             }
             all
-        }))
+        })
     }
 
     /// The ids of a text that is to be continued: as [`encode`](Self::encode) with special tokens, but without those that
@@ -206,6 +234,12 @@ impl Tokenizer {
         }
     }
 
+    /// What a token is called where it is shown: its text, or its name if it is a special one.
+    pub fn shown(&self, id: u32) -> String {
+        let text = if self.is_special(id) { self.token(id) } else { self.decode(&[id], false).ok() };
+        text.unwrap_or_default()
+    }
+
     /// The bytes the token stands for wherever in a text it is; a special token's are those of its name.
     pub fn token_bytes(&self, id: u32) -> Vec<u8> {
         let Some(token) = self.token(id) else { return Vec::new() };
@@ -220,6 +254,33 @@ impl Tokenizer {
     /// The token that ends a text.
     pub fn eos_token_id(&self) -> Option<u32> {
         self.inner.eos
+    }
+
+    /// The special token that stands for a hidden one, where the tokenizer has such.
+    pub fn mask_token_id(&self) -> Option<u32> {
+        self.special("mask_token")
+    }
+
+    /// The special token before a text, where the tokenizer has such.
+    pub fn cls_token_id(&self) -> Option<u32> {
+        self.special("cls_token")
+    }
+
+    /// The special token that fills what is too short, where the tokenizer has such.
+    pub fn pad_token_id(&self) -> Option<u32> {
+        self.special("pad_token")
+    }
+
+    fn special(&self, name: &str) -> Option<u32> {
+        self.inner.named.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+    }
+
+    /// The id of a token of the vocabulary.
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.token_to_id(token),
+            Model::Sentencepiece(s) => s.token_to_id(token),
+        }
     }
 
     /// Whether decoding leaves that token out when it skips special tokens.

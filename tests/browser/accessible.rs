@@ -8,7 +8,7 @@ use xtask::npm::Package;
 const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 
 /// By the address, what is there once a view is complete.
-const VIEWS: [(&str, &str); 14] = [
+const VIEWS: [(&str, &str); 19] = [
     ("write", "#generate:not([disabled])"),
     ("inside/tokens", "[data-panel=tokens][data-state=ready]"),
     ("inside/next", "[data-panel=next][data-state=ready]"),
@@ -23,6 +23,11 @@ const VIEWS: [(&str, &str); 14] = [
     ("lessons/tokens/4", "#lesson-answer"),
     ("train", "#train h2"),
     ("library", "#library h2"),
+    ("translate", "#translate .task-go:not([disabled])"),
+    ("summarise", "#summarise .task-recorded"),
+    ("ask", "#ask .task-recorded"),
+    ("fill", "#fill .task-models[open]"),
+    ("search", "#search .task-recorded"),
 ];
 
 #[tokio::test]

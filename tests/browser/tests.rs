@@ -10,7 +10,9 @@ mod inside;
 mod lessons;
 mod models;
 mod offline;
+mod readers;
 mod store;
+mod tasks;
 mod training;
 
 use driver::Page;
