@@ -6,6 +6,7 @@ export default {
 
   'views.label': 'Views',
   'views.write': 'Write',
+  'views.chat': 'Chat',
   'views.inside': 'See inside',
   'views.lessons': 'Lessons',
   'views.train': 'Train',

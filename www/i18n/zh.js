@@ -8,6 +8,7 @@ export default {
 
   'views.label': '视图',
   'views.write': '写作',
+  'views.chat': '对话',
   'views.inside': '看里面',
   'views.lessons': '课程',
   'views.train': '训练',
