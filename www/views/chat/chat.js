@@ -111,6 +111,9 @@ class Chat {
     // Words of one model would be the cache of another: whatever is being written ends.
     this.#writing?.abort();
     this.#reader.plain = false;
+    const model = this.page.model();
+    // Without a template what helps is another model: the list is open.
+    this.#suggested.open = model !== null && model.chatTemplate === null;
     this.#fail(null);
     this.relabel();
     this.look(0);
@@ -129,8 +132,6 @@ class Chat {
         ? make('button', { type: 'button', words: 'chat.plain.stop', on: { click: () => this.#setPlain(false) } })
         : make('button', { type: 'button', id: 'chat-plain', words: 'chat.plain', on: { click: () => this.#setPlain(true) } }),
     );
-    // Without a template what helps is another model: the list is open.
-    if (model && !model.chatTemplate) this.#suggested.open = true;
     this.#suggested.replaceChildren(/** @type {Node} */ (this.#suggested.firstChild), suggestions());
     this.#starters.replaceChildren(
       ...['chat.starter.1', 'chat.starter.2', 'chat.starter.3'].map((words) => {
