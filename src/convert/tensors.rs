@@ -30,11 +30,15 @@ pub fn plan(architecture: &Architecture, config: &Fields, weights: &mut Weights,
     // A head that is tied may still have its own values in the file, and then those count.
     let tied = twins.iter().all(|twin| twin.gguf != HEAD);
     let head = HEADS.iter().map(|head| format!("{head}.weight")).find(|name| weights.contains(name));
-    if from == Side::Hub && tied && let Some(head) = head {
+    if from == Side::Hub
+        && tied
+        && let Some(head) = head
+    {
         let embedding = twins.iter().find(|twin| twin.gguf == "token_embd.weight");
         let name = embedding.map(|twin| file_name(twin, weights, from)).unwrap_or_default();
         if weights.read(&name)? != weights.read(&head)? {
-            let own = architecture.gguf_names.iter().find(|(_, gguf)| *gguf == "output").map_or(HEADS[0], |(own, _)| own);
+            let own =
+                architecture.gguf_names.iter().find(|(_, gguf)| *gguf == "output").map_or(HEADS[0], |(own, _)| own);
             twins.push(twin(architecture, format!("{own}.weight"), weights.expect(&head)?.shape.clone())?);
         }
     }
@@ -66,7 +70,8 @@ fn file_name(twin: &Twin, weights: &Weights, from: Side) -> String {
         Side::Hub => {
             // The head under its other name, and the text model of one for pictures too.
             let heads = HEADS.iter().map(|head| format!("{head}.weight")).filter(|_| twin.gguf == HEAD);
-            let nested = NESTED.iter().flat_map(|outer| [format!("{outer}{}", twin.hub), format!("{outer}{}", twin.unprefixed)]);
+            let nested =
+                NESTED.iter().flat_map(|outer| [format!("{outer}{}", twin.hub), format!("{outer}{}", twin.unprefixed)]);
             heads.chain(nested).find(|name| weights.contains(name)).unwrap_or_else(|| twin.hub.clone())
         }
     }

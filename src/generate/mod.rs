@@ -248,11 +248,7 @@ fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
 }
 
 /// The logits after texts of one length, each with the cache of all but its newest token.
-fn next_logits<'a>(
-    decoder: &dyn Decoder,
-    texts: Vec<(&'a [u32], &'a mut KvCache)>,
-    length: usize,
-) -> Result<Tensor> {
+fn next_logits<'a>(decoder: &dyn Decoder, texts: Vec<(&'a [u32], &'a mut KvCache)>, length: usize) -> Result<Tensor> {
     let (count, anew) = (texts.len(), decoder.rereads(length));
     let mut sequences = Vec::with_capacity(count);
     for (ids, cache) in texts {

@@ -283,9 +283,7 @@ pub fn form(engine: &Engine) -> Value {
             ("format", part.format.into()),
         ])
     };
-    let layer = |layer: &LayerForm| {
-        object([("window", layer.window.into()), ("ropeTheta", layer.rope_theta.into())])
-    };
+    let layer = |layer: &LayerForm| object([("window", layer.window.into()), ("ropeTheta", layer.rope_theta.into())]);
     object([
         ("norm", form.norm.into()),
         ("normEpsilon", form.norm_epsilon.into()),

@@ -197,7 +197,11 @@ fn long_enough(field: &str, found: usize, layers: usize) -> Result<()> {
     if found >= layers {
         return Ok(());
     }
-    Err(Error::BadConfig { field: field.into(), expected: format!("one entry for each of {layers} layers"), found: found.to_string() })
+    Err(Error::BadConfig {
+        field: field.into(),
+        expected: format!("one entry for each of {layers} layers"),
+        found: found.to_string(),
+    })
 }
 
 /// Models that read pictures and text: the part that reads text, its kind and its class.

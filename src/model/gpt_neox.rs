@@ -155,8 +155,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
     };
     let (width, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
     let (count, dim, bias) = (config.num_attention_heads, config.head_dim, config.attention_bias);
-    let heads =
-        Heads { query: count, key_value: count, dim, scale: (dim as f32).sqrt().recip(), reach: Reach::Causal };
+    let heads = Heads { query: count, key_value: count, dim, scale: (dim as f32).sqrt().recip(), reach: Reach::Causal };
     product("3 × hidden_size", 3, width)?;
     loader.set_prefix("gpt_neox.", "embed_in.weight");
     let embed_in = loader.embedding("embed_in", config.vocab_size, width)?;

@@ -207,11 +207,7 @@ pub(super) fn from_gguf(
     let pairs = dim.div_ceil(2);
     let of_length = |name: &str, values: Vec<f32>| match values.len() {
         len if len == pairs => Ok(values),
-        len => Err(Error::BadTensor {
-            name: name.into(),
-            expected: format!("{pairs} values"),
-            found: len.to_string(),
-        }),
+        len => Err(Error::BadTensor { name: name.into(), expected: format!("{pairs} values"), found: len.to_string() }),
     };
     let scaling = match (divisors, kind) {
         (Some(_), kind) if kind != "none" && factor != 1.0 => {
@@ -259,10 +255,7 @@ pub(super) type InGguf = (Vec<(&'static str, Pair)>, Vec<(&'static str, Vec<f32>
 /// # Errors
 /// [`Error::Unsupported`] for what GGUF cannot say.
 pub(super) fn to_gguf(rotary: &Rotary) -> Result<InGguf> {
-    let mut pairs = vec![
-        ("rope.dimension_count", u32_pair(rotary.dim)?),
-        ("rope.freq_base", Pair::F32(rotary.theta)),
-    ];
+    let mut pairs = vec![("rope.dimension_count", u32_pair(rotary.dim)?), ("rope.freq_base", Pair::F32(rotary.theta))];
     let mut vectors = Vec::new();
     let mut scaled = |kind: &str, factor: f32| {
         pairs.push(("rope.scaling.type", kind.into()));
@@ -361,9 +354,7 @@ pub(super) fn context_length(rotary: &Rotary, max_position_embeddings: usize) ->
     /// Positions are counted in 32 bits.
     const LONGEST: usize = i32::MAX as usize;
     match &rotary.scaling {
-        Scaling::Dynamic { factor, max_position } => {
-            ((*max_position as f32 * factor.max(1.0)) as usize).min(LONGEST)
-        }
+        Scaling::Dynamic { factor, max_position } => ((*max_position as f32 * factor.max(1.0)) as usize).min(LONGEST),
         _ => max_position_embeddings,
     }
 }

@@ -91,7 +91,8 @@ impl Windows {
         match fields.sliding_layers(layers)? {
             Some(listed) if !windows.layers.agree(&Layers::Listed(listed.clone()), layers) => Err(Error::Unsupported {
                 what: "config field layer_types".into(),
-                expected: if size.is_some() { "sliding_attention" } else { "full_attention" }.to_string() + " for every layer",
+                expected: if size.is_some() { "sliding_attention" } else { "full_attention" }.to_string()
+                    + " for every layer",
                 found: Value::from(listed).to_string(),
             }),
             _ => Ok(windows),
@@ -200,6 +201,8 @@ mod tests {
         assert!(keys(said(Layers::None, Layers::All)).is_empty());
         assert_eq!(keys(said(Layers::All, Layers::All)), [SIZE]);
         assert!(matches!(said(Layers::ButEvery(2), Layers::ButEvery(6))[1], (PATTERN, Pair::U32(2))));
-        assert!(matches!(&said(Layers::From(4), Layers::All)[1], (PATTERN, Pair::Bools(listed)) if listed[..] == [false, false, false, false, true, true]));
+        assert!(
+            matches!(&said(Layers::From(4), Layers::All)[1], (PATTERN, Pair::Bools(listed)) if listed[..] == [false, false, false, false, true, true])
+        );
     }
 }

@@ -39,7 +39,8 @@ impl Config {
         let hidden_size = fields.count(&["hidden_size"], Some(usual.hidden_size))?;
         let heads = fields.count(&["num_attention_heads"], Some(usual.num_attention_heads))?;
         let layers = fields.count(&["num_hidden_layers"], Some(usual.num_hidden_layers))?;
-        let max_position_embeddings = fields.count(&["max_position_embeddings"], Some(usual.max_position_embeddings))?;
+        let max_position_embeddings =
+            fields.count(&["max_position_embeddings"], Some(usual.max_position_embeddings))?;
         // Where these are null, transformers takes what fits the others.
         let or_null = |name: &str, usual: Option<usize>| usual.filter(|_| !fields.is_null(name));
         let key_value_heads = or_null("num_key_value_heads", usual.num_key_value_heads).unwrap_or(heads);
