@@ -147,7 +147,7 @@ pub fn architecture(name: &str) -> Result<&'static Architecture> {
 }
 
 /// The error for a model that nothing here reads.
-fn unknown(name: &str) -> Error {
+pub(crate) fn unknown(name: &str) -> Error {
     let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
     Error::Unsupported {
         what: "this architecture".into(),

@@ -18,9 +18,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let engine = super::open(&args.model)?;
-    let ids = engine.tokenizer().encode(&args.text, true)?;
-    let tokens: Vec<String> = ids.iter().map(|&id| engine.tokenizer().token(id).unwrap_or_default()).collect();
+    let model = super::open_any(&args.model)?;
+    let tokenizer = model.tokenizer();
+    let ids = tokenizer.encode(&args.text, true)?;
+    let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
     if args.json {
         println!("{}", json!({ "ids": ids, "tokens": tokens }));
     } else {
