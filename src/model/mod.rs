@@ -167,7 +167,7 @@ fn named(name: &str, of: fn(&Architecture) -> &'static str) -> Option<&'static A
 }
 
 /// The error for a model that nothing here reads.
-fn unknown(name: &str) -> Error {
+pub(crate) fn unknown(name: &str) -> Error {
     let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
     unsupported(name, "model_type", &known.collect::<Vec<_>>())
 }
