@@ -196,7 +196,7 @@ impl Files {
 }
 
 /// What a model's folder may have beside its weights and its configuration.
-pub const COMPANIONS: [&str; 11] = [
+pub const COMPANIONS: [&str; 15] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -206,6 +206,10 @@ pub const COMPANIONS: [&str; 11] = [
     "merges.txt",
     "vocab.txt",
     "tokenizer.model",
+    "spiece.model",
+    "source.spm",
+    "target.spm",
+    "target_vocab.json",
     "chat_template.jinja",
     "chat_template.json",
 ];

@@ -3,6 +3,7 @@
 //! From the outside in:
 //!
 //! - [`engine`]: opens a model from its [`files`] and holds what a running model needs.
+//! - [`abilities`]: what a model can be used for.
 //! - [`generate`]: the only generation loop; [`sample`] has its parameters and rules.
 //! - [`model`]: one file per architecture, built of [`layers`], which rest on [`kernels`].
 //! - [`inspect`]: what a model computes, shown: attention, layers, choices.
@@ -16,6 +17,7 @@
 // The one instruction of the threads build that is not stable yet: sleeping until a value in memory changes.
 #![cfg_attr(all(target_arch = "wasm32", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
 
+pub mod abilities;
 pub mod convert;
 pub mod engine;
 pub mod error;

@@ -11,6 +11,8 @@ pub enum Norm {
     Layer { weight: Tensor, bias: Tensor, eps: f32 },
     /// `x / sqrt(mean(x²) + eps) · weight` (Zhang and Sennrich 2019).
     Rms { weight: Tensor, eps: f32 },
+    /// `x` as it is: what follows the last block of a model whose blocks end with a norm.
+    None,
 }
 
 impl Norm {
@@ -19,6 +21,7 @@ impl Norm {
         match self {
             Self::Layer { weight, bias, eps } => tracked::layer_norm(x, weight, bias, *eps),
             Self::Rms { weight, eps } => tracked::rms_norm(x, weight, *eps),
+            Self::None => Ok(x.clone()),
         }
     }
 
@@ -31,6 +34,7 @@ impl Norm {
         let (weight, eps, centred) = match self {
             Self::Layer { weight, eps, .. } => (weight, eps, true),
             Self::Rms { weight, eps } => (weight, eps, false),
+            Self::None => return Ok(part.to_vec()),
         };
         let (whole_mean, part_mean) = if centred { (mean_of(x), mean_of(part)) } else { (0.0, 0.0) };
         let variance = x.iter().map(|x| (x - whole_mean) * (x - whole_mean)).sum::<f32>() / n;
@@ -44,7 +48,7 @@ impl Norm {
     pub fn bias(&self) -> Result<Option<Vec<f32>>> {
         match self {
             Self::Layer { bias, .. } => with_values(bias, |bias| Ok(Some(bias.to_vec()))),
-            Self::Rms { .. } => Ok(None),
+            Self::Rms { .. } | Self::None => Ok(None),
         }
     }
 }

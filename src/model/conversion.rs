@@ -18,6 +18,18 @@ pub struct Conversion {
     pub to_json: fn(&mut Loader) -> Result<Map<String, Value>>,
 }
 
+/// Of an architecture whose models have no GGUF form here: a folder in another number format can still be written.
+pub const FOLDERS_ONLY: Conversion =
+    Conversion { input_major: &[], rotated: &[], to_gguf: |_| Err(no_gguf()), to_json: |_| Err(no_gguf()) };
+
+fn no_gguf() -> Error {
+    Error::Unsupported {
+        what: "this architecture in a GGUF file".into(),
+        expected: "--to safetensors, or a decoder".into(),
+        found: "an encoder-decoder".into(),
+    }
+}
+
 /// A model's configuration as GGUF has it.
 pub struct GgufForm {
     /// Keys below the architecture's name.

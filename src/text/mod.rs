@@ -1,23 +1,28 @@
-//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`,
-//! and from GGUF metadata, all behind one [`Tokenizer`].
+//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`, from
+//! sentencepiece's models, and from GGUF metadata, all behind one [`Tokenizer`].
 
 mod bytes;
+mod charsmap;
 mod compare;
 mod explain;
 mod gguf;
 mod hub;
+mod marian;
 mod normalize;
 mod pipeline;
 mod sentencepiece;
 mod split;
+mod spm;
 mod stream;
 mod to_gguf;
 mod to_hub;
 mod vocabulary;
 
+use crate::abilities::Languages;
 use crate::files::Files;
 use crate::weights::Metadata;
 use crate::{Error, Result};
+use marian::Marian;
 use pipeline::Pipeline;
 use sentencepiece::Sentencepiece;
 use std::sync::Arc;
@@ -55,10 +60,11 @@ struct Inner {
     eos: Option<u32>,
 }
 
-/// The two kinds of vocabulary: one run by the `tokenizers` crate, and the sentencepiece kind of GGUF files.
+/// The kinds of vocabulary: one run by the `tokenizers` crate, the sentencepiece kind of GGUF files, and Marian's two files.
 enum Model {
     Pipeline(Box<Pipeline>),
     Sentencepiece(Sentencepiece),
+    Marian(Box<Marian>),
 }
 
 /// A place in the sequence of tokens made from a text.
@@ -96,7 +102,8 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         let ids = match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, false)?,
-            Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
+            Model::Sentencepiece(s) => ids(s.encode(text, false)),
+            Model::Marian(m) => ids(m.encode(text, false)),
         };
         if !add_special_tokens {
             return Ok(ids);
@@ -122,11 +129,27 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The ids of a text as an encoder-decoder is to write it, with special tokens.
+    pub fn encode_target(&self, text: &str) -> Result<Vec<u32>> {
+        let Model::Marian(m) = &self.inner.model else { return self.encode(text, true) };
+        Ok(ids(m.encode_target(text)).into_iter().chain(self.inner.eos).collect())
+    }
+
+    /// What a token of a source is called where it is shown: the vocabulary of a source may be one of its own.
+    pub fn source_text(&self, id: u32) -> String {
+        match &self.inner.model {
+            Model::Marian(m) => m.source_text(id),
+            _ if self.is_special(id) => self.token(id).unwrap_or_default(),
+            _ => self.decode(&[id], false).unwrap_or_default(),
+        }
+    }
+
     /// The ids of `text` with nothing in it taken for a special token, and none added.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, true),
-            Model::Sentencepiece(s) => Ok(s.encode(text, true).into_iter().map(|piece| piece.id).collect()),
+            Model::Sentencepiece(s) => Ok(ids(s.encode(text, true))),
+            Model::Marian(m) => Ok(ids(m.encode(text, true))),
         }
     }
 
@@ -135,6 +158,7 @@ impl Tokenizer {
         let pieces = match &self.inner.model {
             Model::Pipeline(p) => p.encode_with_offsets(text)?,
             Model::Sentencepiece(s) => s.encode(text, false),
+            Model::Marian(m) => m.encode(text, false),
         };
         let mut at = 0;
         let mut all = Vec::with_capacity(pieces.len() + 2);
@@ -179,6 +203,7 @@ impl Tokenizer {
             Model::Pipeline(p) => p.kind(),
             // The sentencepiece vocabularies of GGUF files merge pairs by score.
             Model::Sentencepiece(_) => "BPE",
+            Model::Marian(_) => "Unigram",
         }
     }
 
@@ -187,6 +212,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.vocab_size(),
             Model::Sentencepiece(s) => s.vocab_size(),
+            Model::Marian(m) => m.vocab_size(),
         }
     }
 
@@ -195,6 +221,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.largest_id(),
             Model::Sentencepiece(s) => s.vocab_size().checked_sub(1).map(|id| id as u32),
+            Model::Marian(m) => m.largest_id(),
         }
     }
 
@@ -203,6 +230,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.token(id),
             Model::Sentencepiece(s) => s.token(id).map(str::to_string),
+            Model::Marian(m) => m.token(id).map(str::to_string),
         }
     }
 
@@ -227,6 +255,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.is_special(id),
             Model::Sentencepiece(s) => s.is_special(id),
+            Model::Marian(m) => m.is_special(id),
         }
     }
 
@@ -236,6 +265,7 @@ impl Tokenizer {
         let unknown = match &self.inner.model {
             Model::Pipeline(p) => p.unknown(),
             Model::Sentencepiece(s) => s.unknown(),
+            Model::Marian(m) => m.unknown(),
         };
         unknown == Some(piece.id) && text.get(piece.start..piece.end) != self.token(piece.id).as_deref()
     }
@@ -244,8 +274,13 @@ impl Tokenizer {
     fn added_tokens(&self) -> Result<serde_json::Value> {
         match &self.inner.model {
             Model::Pipeline(p) => p.added_tokens(),
-            Model::Sentencepiece(_) => Ok(serde_json::Value::Null),
+            Model::Sentencepiece(_) | Model::Marian(_) => Ok(serde_json::Value::Null),
         }
+    }
+
+    /// The languages that a tokenizer for translation names.
+    pub(crate) fn languages(&self) -> Languages {
+        if let Model::Marian(m) = &self.inner.model { m.languages() } else { Languages::default() }
     }
 
     fn decoder(&self) -> Decoder {
@@ -264,6 +299,10 @@ impl Tokenizer {
 /// Those of reading it, and [`Error::Unsupported`] where it would cut text differently.
 pub fn tokenizer_json(files: &mut Files) -> Result<String> {
     hub::tokenizer_json(files)
+}
+
+fn ids(pieces: Vec<Piece>) -> Vec<u32> {
+    pieces.into_iter().map(|piece| piece.id).collect()
 }
 
 /// A fault of the tokenizer's files.

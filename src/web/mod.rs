@@ -89,12 +89,20 @@ impl Engine {
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
             "cacheType": self.inner.cache_type().name(),
+            "tasks": self.inner.tasks(),
+            "languages": self.inner.languages(),
+            "encoder": self.inner.encoder().map(|encoder| json!({
+                "layers": encoder.layers,
+                "heads": encoder.heads,
+                "contextLength": encoder.context_length,
+                "prefixes": encoder.tasks.iter().map(|(name, prefix)| json!({ "name": name, "prefix": prefix })).collect::<Vec<_>>(),
+            })),
         }))
     }
 
     /// The generation parameters in the order people should meet them, with the model's own values as `default`.
     pub fn parameters(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.inner.defaults().describe(self.inner.spec().context_length))
+        to_js(&self.inner.defaults().describe(self.inner.spec().context_length, self.inner.encoder().is_some()))
     }
 
     /// The tokens of `text`: `[{id, text, start, end, unknown}]`, with offsets in UTF-16 units.

@@ -15,6 +15,10 @@ pub struct Args {
     /// The same as token ids
     #[arg(long, value_delimiter = ',')]
     ids: Option<Vec<u32>>,
+    /// Of an encoder-decoder, whose source the prompt is: what its decoder has read, the token it begins with included; without
+    /// this, only that token
+    #[arg(long, value_delimiter = ',')]
+    decoder_ids: Option<Vec<u32>>,
     /// Print {"ids","logits"} instead of the ten likeliest tokens
     #[arg(long)]
     json: bool,
@@ -26,7 +30,10 @@ pub fn run(args: Args) -> Result<()> {
         Some(ids) => ids,
         None => engine.encode_prompt(&args.prompt.unwrap_or_default())?,
     };
-    let logits = engine.logits(&ids)?;
+    let logits = match &args.decoder_ids {
+        Some(target) => engine.target_logits(&ids, target)?.pop().unwrap_or_default(),
+        None => engine.logits(&ids)?,
+    };
     if args.json {
         println!("{}", json!({ "ids": ids, "logits": logits }));
         return Ok(());
