@@ -57,6 +57,9 @@ export default {
   'translate.search': 'Search',
   'translate.greedy': 'likeliest word each time (greedy)',
   'translate.beams': 'four ways at once (beams)',
+  'translate.alignment': 'Which words it looked at',
+  'translate.alignment.how': 'Point at a word of the translation, or go through them with the arrow keys: the darker a word of the original, the more the model looked at it while writing. Looking is not the same as translating.',
+  'translate.alignment.from': '{word}: {from}',
   'translate.unknown': 'as the model was trained',
 
   'fill.title': 'Fill the gap',

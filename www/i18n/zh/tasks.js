@@ -58,6 +58,9 @@ export default {
   'translate.search': '搜索方式',
   'translate.greedy': '每次取最可能的词（贪心）',
   'translate.beams': '同时走四条路（束搜索）',
+  'translate.alignment': '它看了哪些词',
+  'translate.alignment.how': '指向译文里的一个词，或用方向键逐个走过：原文里的词颜色越深，模型写这个词时看它越多。看到不等于照它翻译。',
+  'translate.alignment.from': '{word}：{from}',
   'translate.unknown': '模型训练时的语言',
 
   'fill.title': '填空',
