@@ -1,4 +1,5 @@
-//! What a writer can be used for, by its own files: tasks by the names of transformers' pipelines, and languages.
+//! What a writer can be used for, by its own files: tasks by the names of transformers' pipelines, and languages. A model
+//! with a chat template can chat as well.
 
 use crate::engine::Engine;
 
@@ -17,7 +18,10 @@ impl Engine {
     /// What the model can be used for, the likeliest first.
     pub fn tasks(&self) -> Vec<&'static str> {
         const ANY: &str = "text2text-generation";
-        let Some(encoder) = self.encoder() else { return vec!["text-generation"] };
+        let Some(encoder) = self.encoder() else {
+            let chat = self.chat().map(|_| "chat");
+            return ["text-generation"].into_iter().chain(chat).collect();
+        };
         let named = |task: &str| encoder.tasks.iter().any(|(name, _)| name.starts_with(task));
         let also = ["translation", "summarization"].into_iter().filter(|task| named(task));
         match self.spec().architecture {
