@@ -140,11 +140,7 @@ async fn turns_are_edited_and_taken_back() {
     let (_, _, reply) = native(json!([{ "role": "user", "content": "<b>three</b>" }]), 12);
     assert_eq!(edited, [("user".into(), "<b>three</b>".into()), ("assistant".into(), reply)]);
     assert_eq!(page.eval("return document.querySelectorAll('.chat-turn b').length", vec![]).await, json!(0));
-    for _ in 0..2 {
-        if turns(&page).await != before {
-            page.click("#chat-undo").await;
-        }
-    }
+    page.click("#chat-undo").await;
     assert_eq!(turns(&page).await, before, "Undo brings back what the edit cost");
 
     // Saved as files.
