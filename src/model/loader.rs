@@ -57,8 +57,8 @@ enum Source<'a> {
     Initial(Initial),
     /// The variables of a model that is being trained, which this one reads without gradients.
     Shared(&'a Variables),
-    /// Nothing: only the names and shapes that the model would have are wanted.
-    Outline(Shapes),
+    /// Nothing: only the names and shapes that the model would have are wanted. Of weights it is told which there are.
+    Outline { shapes: Shapes, weights: Option<&'a Weights> },
 }
 
 /// A checkpoint being turned into a model.
@@ -113,12 +113,17 @@ impl<'a> Loader<'a> {
 
     /// For the names and shapes of a model that is not made.
     pub fn outline() -> Self {
-        Self::with(Source::Outline(Vec::new()), false)
+        Self::with(Source::Outline { shapes: Vec::new(), weights: None }, false)
+    }
+
+    /// For the names and shapes of what would be taken out of these weights.
+    pub fn outline_of(weights: &'a Weights) -> Self {
+        Self::with(Source::Outline { shapes: Vec::new(), weights: Some(weights) }, false)
     }
 
     /// The names and shapes that were asked of [`Self::outline`].
     pub fn into_outline(self) -> Shapes {
-        if let Source::Outline(shapes) = self.source { shapes } else { Vec::new() }
+        if let Source::Outline { shapes, .. } = self.source { shapes } else { Vec::new() }
     }
 
     /// The variables of the model that was loaded, when it is to be trained.
@@ -133,7 +138,8 @@ impl<'a> Loader<'a> {
     fn has(&self, file_name: &str) -> bool {
         match &self.source {
             Source::File { weights, .. } => weights.contains(file_name),
-            Source::Initial(_) | Source::Outline(_) => false,
+            Source::Outline { weights: Some(weights), .. } => weights.contains(file_name),
+            Source::Initial(_) | Source::Outline { .. } => false,
             Source::Shared(variables) => variables.get(file_name).is_some(),
         }
     }
@@ -147,11 +153,16 @@ impl<'a> Loader<'a> {
     /// files yet to be written.
     pub fn set_prefixes(&mut self, prefixes: &[&'static str], probe: &str) {
         self.own_prefix = prefixes.first().copied().unwrap_or_default();
-        let new = matches!(self.source, Source::Initial(_) | Source::Outline(_));
+        let new = matches!(self.source, Source::Initial(_) | Source::Outline { weights: None, .. });
         let there = |prefix: &&&str| new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}"));
         if let Some(prefix) = prefixes.iter().find(there) {
             self.prefix = prefix;
         }
+    }
+
+    /// Names are looked up as they are from here on: those of a head that stands beside the model.
+    pub fn leave_prefix(&mut self) {
+        (self.prefix, self.own_prefix) = ("", "");
     }
 
     /// Whether the checkpoint is a GGUF file.
@@ -250,7 +261,7 @@ impl<'a> Loader<'a> {
                 (info.format, weights.take(name)?)
             }
             Source::Initial(initial) => (Format::F32, bytemuck::cast_slice(&initial.values(name, shape)?).to_vec()),
-            Source::Shared(_) | Source::Outline(_) => {
+            Source::Shared(_) | Source::Outline { .. } => {
                 return Err(candle_core::Error::Msg(format!("{name} has no file to be read from")).into());
             }
         };
@@ -270,7 +281,7 @@ impl<'a> Loader<'a> {
                     return Err(Error::MissingTensor { name, expected, found });
                 }
             },
-            Source::Outline(shapes) => {
+            Source::Outline { shapes, .. } => {
                 shapes.push((name.clone(), shape.to_vec()));
                 Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?
             }
@@ -329,7 +340,13 @@ impl<'a> Loader<'a> {
     }
 
     /// A vector of f32.
-    fn vector(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>) -> Result<Tensor> {
+    pub(in crate::model) fn vector(
+        &mut self,
+        name: &str,
+        ending: &str,
+        len: usize,
+        order: Option<Order>,
+    ) -> Result<Tensor> {
         self.shifted(name, ending, len, order, 0.0)
     }
 
@@ -357,6 +374,17 @@ impl<'a> Loader<'a> {
         }
         let len = weights.expect(file_name)?.shape.iter().product();
         self.values(file_name, len).map(Some)
+    }
+
+    /// A matrix of one row, `[1, len]`, when there is one; its name is the same with and without a prefix.
+    pub fn optional_row(&mut self, file_name: &str, len: usize) -> Result<Option<Tensor>> {
+        if !self.has(file_name) {
+            return Ok(None);
+        }
+        let (format, bytes) = self.read(file_name, &[1, len])?;
+        let mut values = try_vec(0f32, len, "a row")?;
+        format.dequantize(&bytes, &mut values);
+        Ok(Some(Tensor::from_vec(values, (1, len), &Device::Cpu)?))
     }
 
     /// The values of a tensor of one dimension.

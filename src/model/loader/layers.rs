@@ -4,6 +4,7 @@ use super::{Bias, HEADS, Layout, Loader, Source};
 use crate::error::{Result, try_vec};
 use crate::kernels::{Format, Matrix, Order};
 use crate::layers::{Embedding, Linear, Norm, Outputs, Weight};
+use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
 impl Loader<'_> {
@@ -110,20 +111,32 @@ impl Loader<'_> {
         width: usize,
         vocab_size: usize,
     ) -> Result<Linear> {
+        Ok(Linear::new(self.head_weight(name, tied, embedding, width, vocab_size)?, None))
+    }
+
+    /// The matrix of a [`head`](Self::head) of any name.
+    pub fn head_weight(
+        &mut self,
+        name: &str,
+        tied: bool,
+        embedding: &Embedding,
+        width: usize,
+        vocab_size: usize,
+    ) -> Result<Weight> {
         if tied && !self.contains(name, "weight") {
-            return Ok(Linear::new(embedding.weight(), None));
+            return Ok(embedding.weight());
         }
-        if !tied || matches!(self.source, Source::Shared(_)) {
-            return self.linear(name, Layout::OutputMajor, width, vocab_size, Bias::No);
+        if !tied || matches!(self.source, Source::Shared(_) | Source::Outline { .. }) {
+            return self.weight(name, Layout::OutputMajor, vocab_size, width, None);
         }
         let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
         let head = self.matrix(name, Layout::OutputMajor, vocab_size, width, None)?;
         if embedding.weight().is(&head)? {
             (self.parameters, self.bytes_by_format) = (parameters, bytes);
-            return Ok(Linear::new(embedding.weight(), None));
+            return Ok(embedding.weight());
         }
         self.took(name, "weight", &[vocab_size, width], head.format());
-        Ok(Linear::new(self.weight_of(head, name, Layout::OutputMajor)?, None))
+        self.weight_of(head, name, Layout::OutputMajor)
     }
 
     /// An embedding table.
@@ -131,10 +144,17 @@ impl Loader<'_> {
         Ok(Embedding::new(self.weight(name, Layout::OutputMajor, entries, width, None)?))
     }
 
-    /// A LayerNorm.
+    /// A LayerNorm. Files that once were TensorFlow's call its vectors gamma and beta.
     pub fn layer_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
+        let (weight, bias) = if self.contains(name, "gamma") { ("gamma", "beta") } else { ("weight", "bias") };
+        let weight = self.vector(name, weight, width, None)?;
+        Ok(Norm::Layer { weight, bias: self.vector(name, bias, width, None)?, eps })
+    }
+
+    /// A LayerNorm that adds nothing.
+    pub fn layer_norm_unbiased(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
         let weight = self.vector(name, "weight", width, None)?;
-        Ok(Norm::Layer { weight, bias: self.vector(name, "bias", width, None)?, eps })
+        Ok(Norm::Layer { weight, bias: Tensor::zeros(width, DType::F32, &Device::Cpu)?, eps })
     }
 
     /// An RMSNorm.
@@ -145,7 +165,7 @@ impl Loader<'_> {
     /// An RMSNorm whose weights files of Hugging Face's have less one, and variables too. GGUF has them as they are.
     pub fn rms_norm_from_one(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
         let shift = match self.source {
-            Source::Shared(_) | Source::Outline(_) => 1.0,
+            Source::Shared(_) | Source::Outline { .. } => 1.0,
             _ if self.variables.is_some() => 1.0,
             _ => 0.0,
         };

@@ -14,6 +14,7 @@ export default {
   'inside.loading': '{model} is being loaded…',
   'inside.error': 'That did not work: {message}',
   'inside.error.context_full': 'The text is longer than this model can read. Shorten it.',
+  'inside.error.wrong_task': 'This panel is for models that go on with a text; the one that is open does something else.',
   'inside.error.no_candidate': 'The model computes something that is not a number: its weights are damaged.',
   'inside.error.out_of_memory': 'There is not enough memory for that. Shorten the text.',
   'inside.error.crashed': 'The engine has stopped. Load the model again in the Write view.',

@@ -14,6 +14,7 @@ export default {
   'inside.loading': '正在载入{model}……',
   'inside.error': '没有成功：{message}',
   'inside.error.context_full': '文字超出了这个模型能读的长度，请缩短。',
+  'inside.error.wrong_task': '这个面板只适合续写文字的模型；现在打开的模型做别的事。',
   'inside.error.no_candidate': '模型算出了不是数的结果：它的权重已损坏。',
   'inside.error.out_of_memory': '内存不够，请缩短文字。',
   'inside.error.crashed': '引擎已停止。请在“写作”视图里重新载入模型。',
