@@ -12,7 +12,7 @@ const MOST_FILES = 2000;
 export function acceptDrops(onFiles, onUnreadable) {
   const curtain = byId('drop');
   /** Text dragged within the page is none of our business. @param {DragEvent} event */
-  const hasFiles = (event) => ['write', 'inside', 'lessons', 'library'].includes(currentView()) && (event.dataTransfer?.types.includes('Files') ?? false);
+  const hasFiles = (event) => ['write', 'chat', 'inside', 'lessons', 'library'].includes(currentView()) && (event.dataTransfer?.types.includes('Files') ?? false);
   let hide = 0;
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
@@ -35,7 +35,7 @@ export function acceptDrops(onFiles, onUnreadable) {
 }
 
 /** The files in a drop; folders are walked. @param {DataTransfer} transfer @returns {Promise<NamedBlob[]>} */
-async function dropped(transfer) {
+export async function dropped(transfer) {
   // Both lists empty themselves as soon as this turn is over.
   const files = [...transfer.files];
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);

@@ -22,6 +22,7 @@ export { InklingError };
 /** @import { Connection } from './connection.js' */
 /** @import { Training, TrainingOpenOptions } from './training.js' */
 /** @import { ToWorker, NamedBlob, LoadProgress, ModelInfo, Parameter } from './protocol.js' */
+/** @import { ChatTemplate, Message } from './protocol.js' */
 /** @import { Token, GenerationConfig, GenerateEvent, StreamedEvent, OpenResult, GenerateResult } from './protocol.js' */
 
 /**
@@ -45,7 +46,12 @@ export { InklingError };
 
 /** @import { Choice, ExplainedToken, InspectOptions, Inspection, ModelForm, Neighbor, ScoredToken } from './inspection.js' */
 
+/** @import { Answer, AnswerOptions, EmbedOptions, Filled, FillMaskOptions, Means, SummarizeOptions, TranslateOptions } from './tasks.js' */
+
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
+
+/** @typedef {import('./chat-template.js').TemplateOptions} TemplateOptions */
+/** @typedef {GenerateOptions & Pick<TemplateOptions, 'tools' | 'documents' | 'chat_template' | 'continue_final_message'> & { chat_template_kwargs?: Record<string, unknown> }} ChatOptions */
 
 /** A look at a long text through a large model may take so long, in milliseconds; an engine that takes longer is given up. */
 const LONGEST_LOOK = 120_000;
@@ -115,12 +121,48 @@ export class Model {
   /** Ends when the generation before has ended. @type {Promise<void>} */ #turn = Promise.resolve();
 
   /** @param {Connection} connection @param {OpenResult} opened */
-  constructor(connection, { info, parameters }) {
+  constructor(connection, { info, parameters, chat }) {
     this.#connection = connection;
     /** @type {ModelInfo} */
     this.info = info;
     /** The generation parameters, with this model's own defaults. @type {Parameter[]} */
     this.parameters = parameters;
+    /** What it is for, as transformers calls its pipelines; `info.tasks` has all it can do. @type {string} */
+    this.task = info.tasks[0] ?? 'text-generation';
+    /** How the model reads a conversation, or null: then nothing is known of its turns. @type {ChatTemplate | null} */
+    this.chatTemplate = chat;
+  }
+
+  /**
+   * The text that the model reads for a conversation, by its chat template.
+   * @param {Message[]} messages
+   * @param {TemplateOptions} [options]  names and meanings of transformers' apply_chat_template; any other is a variable of
+   *   the template, as `enable_thinking`
+   * @returns {Promise<string>}
+   */
+  async applyChatTemplate(messages, options = {}) {
+    const { applyChatTemplate } = await import('./chat-template.js');
+    return applyChatTemplate(this.chatTemplate, messages, options);
+  }
+
+  /** The tokens of a text that a chat template made: as `tokenize`, but none is added. @param {string} text @param {{ signal?: AbortSignal }} [options] @returns {Promise<Token[]>} */
+  async tokenizeChat(text, { signal } = {}) {
+    if (typeof text !== 'string') throw wrong('text: a string', text);
+    return this.#look('tokenizeChat', [wellFormed(text)], signal);
+  }
+
+  /**
+   * Replies to a conversation: the events of `generate`, on the text that the chat template makes of it.
+   * @param {Message[]} messages
+   * @param {ChatOptions} [options]  of 256 new tokens at most, unless they say otherwise
+   * @returns {AsyncGenerator<GenerateEvent, void, void>}
+   */
+  async *chat(messages, options = {}) {
+    const { replyConfig } = await import('./chat-template.js');
+    const { template, config } = replyConfig(this, options);
+    const text = await this.applyChatTemplate(messages, template);
+    const tokens = await this.tokenizeChat(text, { signal: options.signal });
+    yield* this.generate(tokens.map(({ id }) => id), config);
   }
 
   /** @param {string} text @returns {Promise<Token[]>} */
@@ -191,6 +233,61 @@ export class Model {
   /** The parts of the model and what tells it from others. @returns {Promise<ModelForm>} */
   async form() {
     return this.#look('form', []);
+  }
+
+  /**
+   * What may stand where the text has the model's mask (`info.maskToken`), the likeliest first; with several masks, a list for each.
+   * @param {string} text @param {FillMaskOptions} [options] @returns {Promise<Filled[] | Filled[][]>}
+   */
+  async fillMask(text, options = {}) {
+    return (await import('./tasks.js')).fillMask(this.#means(), text, options);
+  }
+
+  /**
+   * The part of a text that answers a question. A text longer than the model's context is read in parts that overlap.
+   * @param {string} question @param {string} context @param {AnswerOptions} [options]
+   * @returns {Promise<Answer | Answer[]>}  with `top_k` above 1, a list
+   */
+  async answer(question, context, options = {}) {
+    return (await import('./tasks.js')).answer(this.#means(), question, context, options);
+  }
+
+  /** A vector for each text: alike where the texts mean the like. @param {string | string[]} texts @param {EmbedOptions} [options] @returns {Promise<Float32Array[]>} */
+  async embed(texts, options = {}) {
+    return (await import('./tasks.js')).embed(this.#means(), texts, options);
+  }
+
+  /** @param {string | string[]} text @param {TranslateOptions} [options] @returns {Promise<{ translation_text: string }[]>} */
+  async translate(text, options = {}) {
+    return (await import('./tasks.js')).translate(this.#means(), text, options);
+  }
+
+  /** @param {string | string[]} text @param {SummarizeOptions} [options] @returns {Promise<{ summary_text: string }[]>} */
+  async summarize(text, options = {}) {
+    return (await import('./tasks.js')).summarize(this.#means(), text, options);
+  }
+
+  /** @returns {Means} */
+  #means() {
+    return {
+      info: this.info,
+      generate: (prompt, options) => this.generate(prompt, options),
+      run: (task, args, { onProgress, signal }) =>
+        this.#inTurn(signal, async () => {
+          const call = this.#connection.call({ type: 'run', task, args }, { onProgress });
+          const stop = () => this.#connection.stop(call.request, LONGEST_LOOK);
+          signal?.addEventListener('abort', stop, { once: true });
+          try {
+            const { result, memoryBytes } = await call;
+            this.info.memoryBytes = memoryBytes;
+            return result;
+          } catch (error) {
+            throw signal?.aborted ? aborted(signal) : error;
+          } finally {
+            signal?.removeEventListener('abort', stop);
+          }
+        }),
+    };
   }
 
   /** @param {Extract<ToWorker, { type: 'look' }>['method']} method @param {any[]} args @param {AbortSignal} [signal] @returns {Promise<any>} */

@@ -2,7 +2,7 @@
  * The messages between a page (`inkling.js`) and its worker (`worker.js`), as types. There is no code here.
  *
  * Every request carries a number and ends exactly once: `done`, `error`, or `aborted`. Until then it may send
- * `progress` (while a model is opened) or `events` (while it generates or trains), several at once where they come fast.
+ * `progress` (while a model is opened, or does a task) or `events` (while it generates or trains), several at once where they come fast.
  * They carry deltas; only the preview of a beam search is a whole text. A worker either holds a model (`open`) or a training (`training`), not both.
  */
 
@@ -22,16 +22,17 @@
  * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number, cacheType: string | null }
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
- *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form', args: any[] }
+ *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form' | 'tokenizeChat', args: any[] }
+ *         | { type: 'run', request: number, task: string, args: object }
  *         | TrainingRequest
  *         | { type: 'stop', request: number }} ToWorker
  */
 
 /**
  * `fatal` says that the worker's memory can no longer be trusted: the client throws the worker away.
- * @typedef {{ type: 'progress', request: number, progress: LoadProgress }
+ * @typedef {{ type: 'progress', request: number, progress: LoadProgress | RunProgress }
  *         | { type: 'events', request: number, events: (StreamedEvent | TrainingEvent)[] }
- *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | TrainingResult }
+ *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | RunResult | TrainingResult }
  *         | { type: 'error', request: number, code: string, message: string, fatal: boolean }
  *         | { type: 'aborted', request: number }} FromWorker
  */
@@ -41,9 +42,27 @@
  * @typedef {{ phase: 'download' | 'open', loadedBytes: number, totalBytes: number | null }} LoadProgress
  */
 
+/** Of a task: so many of its parts (masks, pieces of a text, texts) are done. @typedef {{ phase: 'run', done: number, total: number }} RunProgress */
+
+/** What a task gives, see tasks.js. @typedef {{ result: any, memoryBytes: number }} RunResult */
+
+/**
+ * `prefixes`: what a text begins with, by the names of config.json's task_specific_params.
+ * @typedef {{ layers: number, heads: number, contextLength: number, prefixes: { name: string, prefix: string | null }[] }} EncoderInfo
+ */
+
+/**
+ * As the model's files name them. `tagged`: each target language is chosen by a token of its own, `>>fra<<`.
+ * @typedef {{ source: string[], target: string[], tagged: boolean }} Languages
+ */
+
 /**
  * What a loaded model says of itself.
  * @typedef {object} ModelInfo
+ * @property {string[]} tasks  what it can do, as transformers calls its pipelines, what it is for first
+ * @property {string | null} [maskToken]  what stands for a gap, in a model that fills them
+ * @property {EncoderInfo | null} [encoder]  of a model that makes one text of another, what reads the first
+ * @property {Languages | null} [languages]  of a model that translates, where its files say
  * @property {string} architecture
  * @property {number} parameters
  * @property {number} vocabSize
@@ -79,12 +98,19 @@
  * @property {boolean} basic
  */
 
-/** @typedef {{ info: ModelInfo, parameters: Parameter[] }} OpenResult */
+/**
+ * How a conversation becomes the text the model reads: a Jinja template, the special tokens by the names of transformers, and
+ * tokens that end a reply besides those that end every text.
+ * @typedef {{ template: string, special_tokens: Record<string, string>, end_of_turn: number[] }} ChatTemplate
+ */
+
+/** @typedef {{ info: ModelInfo, parameters: Parameter[], chat: ChatTemplate | null }} OpenResult */
 
 /**
  * `start` and `end` are UTF-16 offsets into the text that was given; `text` is the piece as it shows alone. `unknown`:
- * the characters there are not in the vocabulary, and all the model gets of them is that something stood there.
- * @typedef {{ id: number, text: string, start: number, end: number, unknown: boolean }} Token
+ * the characters there are not in the vocabulary, and all the model gets of them is that something stood there; `special`: a
+ * mark of the vocabulary rather than words.
+ * @typedef {{ id: number, text: string, start: number, end: number, unknown: boolean, special: boolean }} Token
  */
 
 /**
@@ -135,6 +161,13 @@
  */
 
 /** @typedef {{ sequences: Sequence[], text: string, stats: Stats }} GenerateResult */
+
+/**
+ * One turn of a conversation. Templates may read more of it: `name`, `tool_calls`, `reasoning_content`.
+ * @typedef {{ role: string, content?: unknown } & Record<string, unknown>} Message
+ */
+
+/** What the worker of chat templates is asked: whether its module is there, and for a text. @typedef {{ type: 'ready', request: number } | { type: 'render', request: number, template: string, context: string, now: number }} ChatRequest */
 
 /**
  * The last event. Its `text` is what no earlier event brought (after beam search: all of it), so that the `text` of all

@@ -5,6 +5,7 @@ mod hash;
 mod inspect;
 mod loading;
 mod measure;
+mod tasks;
 #[cfg(target_feature = "atomics")]
 mod threads;
 mod train;
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::generate::{Event, Generation};
 use crate::reader::{Opened, open_with_progress};
 use crate::sample::GenerationConfig;
+use crate::text::Piece;
 use js_sys::{Function, Reflect};
 use loading::Loading;
 use serde::Serialize;
@@ -42,6 +44,8 @@ fn start() {
 pub struct Engine {
     inner: Opened,
     generation: Option<Generation>,
+    /// A task of a model that reads.
+    running: Option<tasks::Running>,
     /// Tokens of the prompt to read at once. How it is sliced does not change the result.
     slice: usize,
 }
@@ -59,7 +63,7 @@ impl Engine {
         let inner = open_with_progress(files, Box::new(report)).map_err(thrown)?;
         let first = FIRST_SLICE / inner.spec().parameters.max(1);
         let slice = whole(usize::try_from(first).unwrap_or(LARGEST_SLICE));
-        Ok(Self { inner, generation: None, slice })
+        Ok(Self { inner, generation: None, running: None, slice })
     }
 
     /// Keeps keys and values as `f32`, `f16` or `q8`; forgets what was read.
@@ -91,6 +95,7 @@ impl Engine {
             "hiddenSize": spec.hidden_size,
             "quantization": spec.quantization,
             "tokenizer": self.inner.tokenizer().kind(),
+            "maskToken": self.mask(),
             "decodedFormats": spec.decoded_formats,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
@@ -98,28 +103,33 @@ impl Engine {
         }))
     }
 
-    /// The generation parameters in the order people should meet them, with the model's own values as `default`.
+    /// The generation parameters in the order people should meet them, with the model's own values as `default`; none of a
+    /// model that writes nothing.
     pub fn parameters(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.writer()?.defaults().describe(self.inner.spec().context_length))
+        match &self.inner {
+            Opened::Writer(writer) => to_js(&writer.defaults().describe(writer.spec().context_length)),
+            Opened::Reader(_) => to_js(&json!([])),
+        }
     }
 
-    /// The tokens of `text`: `[{id, text, start, end, unknown}]`, with offsets in UTF-16 units.
+    /// The tokens of `text`: `[{id, text, start, end, unknown, special}]`, with offsets in UTF-16 units.
     pub fn tokenize(&self, text: &str) -> Result<JsValue, JsValue> {
-        let tokenizer = self.inner.tokenizer();
-        let pieces = tokenizer.encode_with_offsets(text).map_err(thrown)?;
-        let units = utf16_offsets(text);
-        let mut out = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let shown = if tokenizer.is_special(piece.id) {
-                tokenizer.token(piece.id).unwrap_or_default()
-            } else {
-                tokenizer.decode(&[piece.id], false).map_err(thrown)?
-            };
-            let (start, end) = (units[piece.start], units[piece.end]);
-            let unknown = tokenizer.is_unknown(piece, text);
-            out.push(json!({ "id": piece.id, "text": shown, "start": start, "end": end, "unknown": unknown }));
-        }
-        to_js(&out)
+        self.shown(text, &self.inner.tokenizer().encode_with_offsets(text).map_err(thrown)?)
+    }
+
+    /// The model's chat template: `{template, special_tokens, end_of_turn}`, or null where it has none.
+    pub fn chat(&self) -> Result<JsValue, JsValue> {
+        let Opened::Writer(writer) = &self.inner else { return Ok(JsValue::NULL) };
+        to_js(&writer.chat().map(|chat| {
+            json!({ "template": chat.template, "special_tokens": chat.special_tokens, "end_of_turn": chat.end_of_turn })
+        }))
+    }
+
+    /// The tokens of a text that a chat template made, as [`tokenize`](Self::tokenize) has them and with `special`; none
+    /// is added.
+    #[wasm_bindgen(js_name = tokenizeChat)]
+    pub fn tokenize_chat(&self, text: &str) -> Result<JsValue, JsValue> {
+        self.shown(text, &self.inner.tokenizer().pieces(text).map_err(thrown)?)
     }
 
     /// Begins a generation. `prompt` is a string or an array of ids, `config` an object of GenerationConfig parameters.
@@ -167,16 +177,46 @@ impl Engine {
         to_js(&event)
     }
 
-    /// Drops the generation under way. What was read stays in the cache.
+    /// Drops the generation or the task under way. What was read stays in the cache.
     pub fn cancel(&mut self) {
         self.generation = None;
+        self.running = None;
     }
 }
 
 impl Engine {
+    /// What stands for a gap in the text of a model that fills them.
+    fn mask(&self) -> Option<String> {
+        let tokenizer = self.inner.tokenizer();
+        let fills = self.inner.tasks().contains(&"fill-mask");
+        tokenizer.mask_token_id().filter(|_| fills).and_then(|id| tokenizer.token(id))
+    }
+
     /// The model as one that writes.
     fn writer(&self) -> Result<&Writer, JsValue> {
         self.inner.writer().map_err(thrown)
+    }
+
+    /// Tokens of a text for JavaScript.
+    fn shown(&self, text: &str, pieces: &[Piece]) -> Result<JsValue, JsValue> {
+        let tokenizer = self.inner.tokenizer();
+        let units = utf16_offsets(text);
+        let mut out = Vec::with_capacity(pieces.len());
+        for &piece in pieces {
+            let special = tokenizer.is_special(piece.id);
+            let shown = if special {
+                tokenizer.token(piece.id).unwrap_or_default()
+            } else {
+                tokenizer.decode(&[piece.id], false).map_err(thrown)?
+            };
+            let (start, end) = (units[piece.start], units[piece.end]);
+            let unknown = tokenizer.is_unknown(piece, text);
+            let id = piece.id;
+            out.push(
+                json!({ "id": id, "text": shown, "start": start, "end": end, "unknown": unknown, "special": special }),
+            );
+        }
+        to_js(&out)
     }
 
     /// The ids of a prompt: a text, or ids already.

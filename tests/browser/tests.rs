@@ -2,6 +2,7 @@
 mod accessible;
 mod api;
 mod builds;
+mod chat;
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;
@@ -10,7 +11,9 @@ mod inside;
 mod lessons;
 mod models;
 mod offline;
+mod readers;
 mod store;
+mod tasks;
 mod training;
 
 use driver::Page;

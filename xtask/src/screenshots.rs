@@ -24,6 +24,7 @@ pub struct Args {
 /// What is looked at: the name of the picture, and the address after #.
 const VIEWS: &[(&str, &str)] = &[
     ("write", "write"),
+    ("chat", "chat"),
     ("tokens", "inside/tokens"),
     ("next", "inside/next"),
     ("branch", "inside/branch"),
@@ -37,6 +38,11 @@ const VIEWS: &[(&str, &str)] = &[
     ("lesson", "lessons/next/1"),
     ("train", "train"),
     ("library", "library"),
+    ("translate", "translate"),
+    ("summarise", "summarise"),
+    ("ask", "ask"),
+    ("fill", "fill"),
+    ("search", "search"),
 ];
 
 /// Width and height of a window, by what it stands for.

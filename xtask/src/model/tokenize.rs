@@ -1,5 +1,6 @@
 //! `cargo xtask tokenize`: text to tokens.
 
+use super::messages::Conversation;
 use anyhow::Result;
 use serde_json::json;
 use std::path::PathBuf;
@@ -10,20 +11,37 @@ pub struct Args {
     #[arg(long)]
     model: PathBuf,
     /// The text
-    #[arg(long, allow_hyphen_values = true)]
-    text: String,
-    /// Print {"ids","tokens"} instead of a line per token
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "messages", conflicts_with = "messages")]
+    text: Option<String>,
+    #[command(flatten)]
+    conversation: Conversation,
+    /// Print {"text","ids","tokens"} instead of a line per token
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: Args) -> Result<()> {
     let model = super::open_any(&args.model)?;
+    let conversation = match model.writer() {
+        Ok(engine) => args.conversation.text(engine)?,
+        Err(error) if args.conversation.is_given() => return Err(error.into()),
+        Err(_) => None,
+    };
     let tokenizer = model.tokenizer();
-    let ids = tokenizer.encode(&args.text, true)?;
+    let (text, ids) = match conversation {
+        Some(text) => {
+            let ids = model.writer()?.encode_chat(&text)?;
+            (text, ids)
+        }
+        None => {
+            let text = args.text.unwrap_or_default();
+            let ids = tokenizer.encode(&text, true)?;
+            (text, ids)
+        }
+    };
     let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
     if args.json {
-        println!("{}", json!({ "ids": ids, "tokens": tokens }));
+        println!("{}", json!({ "text": text, "ids": ids, "tokens": tokens }));
     } else {
         ids.iter().zip(tokens).for_each(|(id, token)| println!("{id:>6}  {token:?}"));
     }
