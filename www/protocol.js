@@ -81,6 +81,11 @@
  * @property {string} artifact  which build of the engine runs, e.g. `simd128`
  * @property {number} threads
  * @property {'f32' | 'f16' | 'q8'} cacheType  how keys and values are kept
+ * @property {string[]} tasks  by the names of transformers' pipelines, the likeliest first
+ * @property {{ source: string[], target: string[], tagged: boolean }} languages  as the model's files name them; `tagged`:
+ *   the one to write is asked for by a token before the source, `>>fra<<`
+ * @property {{ layers: number, heads: number, contextLength: number, prefixes: { name: string, prefix: string | null }[] } | null} encoder
+ *   of an encoder-decoder: `contextLength` tokens are the longest source; `prefixes`: what to put before it for which task
  * @property {number} memoryBytes  WebAssembly memory; kept up to date while the model works
  */
 
@@ -119,6 +124,7 @@
  * @property {number} [max_length]
  * @property {number} [max_new_tokens]
  * @property {number} [min_new_tokens]
+ * @property {number} [min_length]
  * @property {boolean} [do_sample]
  * @property {number} [temperature]
  * @property {number} [top_k]
@@ -134,6 +140,12 @@
  * @property {number} [num_return_sequences]
  * @property {number | number[]} [eos_token_id]
  * @property {string[]} [stop_strings]
+ * @property {number} [forced_bos_token_id]
+ * @property {number | number[]} [forced_eos_token_id]
+ * @property {boolean} [renormalize_logits]
+ * @property {number} [decoder_start_token_id]
+ * @property {number} [encoder_repetition_penalty]
+ * @property {number} [encoder_no_repeat_ngram_size]
  * @property {number} [seed]
  */
 
