@@ -260,10 +260,10 @@ pub fn open_with_progress(files: Files, progress: Progress) -> Result<Opened> {
 
 impl Opened {
     /// What the model can do, by the names of transformers' pipelines; the first is what it is for.
-    pub fn tasks(&self) -> &'static [&'static str] {
+    pub fn tasks(&self) -> Vec<&'static str> {
         match self {
-            Self::Writer(_) => &["text-generation"],
-            Self::Reader(reader) => reader.tasks(),
+            Self::Writer(engine) => engine.tasks(),
+            Self::Reader(reader) => reader.tasks().to_vec(),
         }
     }
 

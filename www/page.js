@@ -390,7 +390,7 @@ function toggleSettings(open) {
   byId('settings').classList.toggle('sheet-open', cover);
   byId('settings').classList.toggle('closed', !open && !narrow.matches);
   byId('settings-toggle').setAttribute('aria-expanded', String(open));
-  for (const covered of document.querySelectorAll('header, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
+  for (const covered of document.querySelectorAll('header, #tasks, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
 }
 byId('settings-toggle').addEventListener('click', () => {
   toggleSettings(byId('settings-toggle').getAttribute('aria-expanded') !== 'true');

@@ -1,17 +1,24 @@
 //! Models that read, on the pages that are theirs and through the JavaScript API: what the page says is what the engine says
 //! natively. The models are the tiny ones of tests/fixtures/encoders, opened as a person opens files.
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use crate::common::fixtures;
 use crate::driver::Page;
 use crate::hosts::{Host, dist};
 use inkling::files::Files;
 use inkling::reader::Reader;
 use inkling::tasks::{self, Step};
+use xtask::process;
+
+/// The folder of a fixture.
+fn folder(model: &str) -> PathBuf {
+    process::root().join("tests/fixtures/encoders").join(model)
+}
 
 /// What the engine says natively, offsets in UTF-16 units as the page has them.
 fn said(model: &str, task: &str, arguments: &Value) -> Value {
-    let reader = Reader::open(Files::open(&fixtures().join("encoders").join(model)).unwrap()).unwrap();
+    let reader = Reader::open(Files::open(&folder(model)).unwrap()).unwrap();
     let mut task = tasks::begin(&reader, task, arguments.as_object().unwrap()).unwrap();
     let context = arguments["context"].as_str().unwrap_or_default().to_string();
     loop {
@@ -63,7 +70,7 @@ impl Page {
 
 /// The folder of a fixture as a field for folders takes it.
 fn path(model: &str) -> String {
-    fixtures().join("encoders").join(model).display().to_string()
+    folder(model).display().to_string()
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ export default {
   'tasks.text.count': '{characters} characters',
   'tasks.text.large': '{name} is larger than 4 MB: choose a shorter text.',
   'tasks.text.binary': '{name} is not a text.',
+  'tasks.error.hub.title': 'The model could not be fetched',
+  'tasks.error.hub.help': 'The network may be down, or the hub cannot be reached from here: in the Models view you can set a mirror, and see what a repository has. Files you have are opened below. This is what happened:',
   'tasks.error.context_full.title': 'A part of the text is longer than the model can read',
   'tasks.error.context_full.help': 'Shorten the sentence, or put a full stop into it. The model says:',
   'tasks.error.many_passages.title': 'The text has too many passages',
@@ -55,6 +57,9 @@ export default {
   'translate.search': 'Search',
   'translate.greedy': 'likeliest word each time (greedy)',
   'translate.beams': 'four ways at once (beams)',
+  'translate.alignment': 'Which words it looked at',
+  'translate.alignment.how': 'Point at a word of the translation, or go through them with the arrow keys: the darker a word of the original, the more the model looked at it while writing. Looking is not the same as translating.',
+  'translate.alignment.from': '{word}: {from}',
   'translate.unknown': 'as the model was trained',
 
   'fill.title': 'Fill the gap',

@@ -35,6 +35,8 @@ export default {
   'tasks.text.count': '{characters} 个字符',
   'tasks.text.large': '{name} 超过 4 MB：请选短一些的文字。',
   'tasks.text.binary': '{name} 不是文本。',
+  'tasks.error.hub.title': '模型没能下载',
+  'tasks.error.hub.help': '网络可能断了，或者从这里连不上模型站：在“模型”页可以设置镜像，并查看一个仓库里有什么。已有的文件可在下面打开。具体情况：',
   'tasks.error.context_full.title': '有一处文字超出了模型一次能读的长度',
   'tasks.error.context_full.help': '请缩短那个句子，或在中间加句号。模型说：',
   'tasks.error.many_passages.title': '段落太多',
@@ -56,6 +58,9 @@ export default {
   'translate.search': '搜索方式',
   'translate.greedy': '每次取最可能的词（贪心）',
   'translate.beams': '同时走四条路（束搜索）',
+  'translate.alignment': '它看了哪些词',
+  'translate.alignment.how': '指向译文里的一个词，或用方向键逐个走过：原文里的词颜色越深，模型写这个词时看它越多。看到不等于照它翻译。',
+  'translate.alignment.from': '{word}：{from}',
   'translate.unknown': '模型训练时的语言',
 
   'fill.title': '填空',

@@ -55,7 +55,7 @@ export class Frame {
    *   `buttons`: whether there is something to start
    */
   constructor(root, page, { name, tasks, main, buttons = true }) {
-    addSheets(['../view.css', './tasks.css'], import.meta.url);
+    addSheets(['../view.css', './tasks.css', './results.css'], import.meta.url);
     this.name = name;
     this.tasks = tasks;
     this.main = main;

@@ -6,7 +6,7 @@ import { fillAlert } from '../../notices.js';
 import { hubAddress } from '../../store/settings.js';
 import { make } from '../dom.js';
 import { pagesFor } from './pages.js';
-import { tasksOf } from './served.js';
+import { FATAL, tasksOf } from './served.js';
 import { SUGGESTIONS, entryOf, known } from './suggestions.js';
 
 /** @import { Entry } from '../../catalog.js' */
@@ -77,7 +77,7 @@ export class ModelLine {
     const { served } = this;
     const serving = served.of(this.tasks);
     this.#showProgress();
-    const state = JSON.stringify([serving?.entry.id, served.any?.entry.id, served.loading?.entry.id, served.failure, this.served.page.models().map(({ id }) => id)]);
+    const state = JSON.stringify([serving?.entry.id, served.any?.entry.id, served.loading?.entry.id, served.failure, served.all.map(({ id }) => id)]);
     if (state === this.#shown) return;
     this.#shown = state;
     this.root.dataset.state = served.loading ? 'loading' : serving ? 'ready' : 'none';
@@ -135,7 +135,8 @@ export class ModelLine {
   #showFailure() {
     const { failure } = this.served;
     if (!failure) return this.#alert.replaceChildren();
-    const words = has(`error.${failure.code}.title`) ? `error.${failure.code}` : 'error.io';
+    const far = 'hub' in failure.entry.source && !FATAL.includes(failure.code);
+    const words = far ? 'tasks.error.hub' : has(`error.${failure.code}.title`) ? `error.${failure.code}` : 'error.io';
     const actions = [
       { label: /** @type {const} */ ('action.reload'), run: () => void this.served.open(failure.entry) },
       { label: /** @type {const} */ ('action.dismiss'), run: () => this.served.dismiss() },
@@ -147,7 +148,7 @@ export class ModelLine {
   /** @param {Serving | null} serving */
   #showList(serving) {
     const { served, tasks } = this;
-    const here = served.page.models().map(known);
+    const here = served.all.map(known);
     const able = here.filter((entry) => entry.tasks?.some((task) => tasks.includes(task)));
     // Of these it is not known before they are open what they can do.
     const others = here.filter((entry) => !entry.tasks && entry.id !== serving?.entry.id);

@@ -18,7 +18,7 @@ import { load } from '../../inkling.js';
 const LIGHT = 12e6;
 
 /** Errors after which a model is gone. */
-const FATAL = ['crashed', 'out_of_memory', 'disposed'];
+export const FATAL = ['crashed', 'out_of_memory', 'disposed'];
 
 /** All that a model can do: what its files say, and what its catalogue entry knows besides. @param {Serving} serving */
 export const tasksOf = ({ entry, model }) => [...new Set([...model.info.tasks, ...(entry.tasks ?? [])])];
@@ -28,6 +28,8 @@ export class Served {
   /** @type {{ entry: Entry, stop: AbortController, progress: LoadProgress } | null} */ loading = null;
   /** @type {Failure | null} */ failure = null;
   /** @type {Set<() => void>} */ #listeners = new Set();
+  /** What was opened last for each task: a page that is come back to has its model again. @type {Map<string, Entry>} */ #last = new Map();
+  /** The person's own models that were opened here. @type {Entry[]} */ #mine = [];
   /** Models whose engine has stopped. @type {WeakSet<Model>} */ #dead = new WeakSet();
 
   /** @param {Page} page */
@@ -62,16 +64,18 @@ export class Served {
     return all.filter((serving) => !this.#dead.has(serving.model));
   }
 
-  /** Models that are listed and known to do one of these tasks. @param {string[]} tasks */
-  able(tasks) {
-    return this.page.models().filter((entry) => entry.tasks?.some((task) => tasks.includes(task)));
+  /** Every model that can be opened without fetching it from a hub. @returns {Entry[]} */
+  get all() {
+    return [...this.page.models().filter(({ id }) => !this.#mine.some((own) => own.id === id)), ...this.#mine];
   }
 
-  /** Opens a small model that ships, where nobody serves. @param {string[]} tasks */
+  /** Where nobody serves, opens what served before, else a small model that ships. @param {string[]} tasks */
   begin(tasks) {
     if (this.loading || this.failure || this.of(tasks)) return;
-    const light = this.able(tasks).find((entry) => 'url' in entry.source && (bytesOf(entry) ?? Infinity) <= LIGHT);
-    if (light) void this.open(light);
+    const before = tasks.map((task) => this.#last.get(task)).find((entry) => entry !== undefined);
+    const able = this.page.models().filter((entry) => entry.tasks?.some((task) => tasks.includes(task)));
+    const next = before ?? able.find((entry) => 'url' in entry.source && (bytesOf(entry) ?? Infinity) <= LIGHT);
+    if (next) void this.open(next);
   }
 
   /** @param {Entry} entry */
@@ -93,7 +97,10 @@ export class Served {
       });
       if (this.loading !== mine) return void model.dispose();
       const before = this.#own;
-      this.#own = { entry: { ...entry, parameters: model.info.parameters }, model };
+      const own = { ...entry, parameters: model.info.parameters, tasks: entry.tasks ?? model.info.tasks };
+      this.#own = { entry: own, model };
+      for (const task of tasksOf(this.#own)) this.#last.set(task, own);
+      if (own.id.startsWith('own:')) this.#mine = [...this.#mine.filter(({ id }) => id !== own.id), own];
       this.loading = null;
       // Whoever uses the one before stops, and then it goes.
       this.#tell();

@@ -3,6 +3,7 @@
 import { onLanguage, t } from '../../i18n.js';
 import { directionsOf } from '../../translation.js';
 import { make } from '../dom.js';
+import { alignmentOf } from './alignment.js';
 import { Frame } from './frame.js';
 import { sentences } from './passages.js';
 import { suggestionOf } from './suggestions.js';
@@ -10,6 +11,7 @@ import { TextField } from './textfield.js';
 
 /** @import { Page } from '../../views.js' */
 /** @import { Direction } from '../../translation.js' */
+/** @import { Pair } from './alignment.js' */
 /** @import { Serving } from './served.js' */
 
 /** By language: something to begin with. @type {Record<string, string[]>} */
@@ -55,7 +57,10 @@ class Translate {
     frame.onServing = () => this.#serving();
     frame.onGo = () => void this.#go();
     frame.copied = () => this.#target.textContent ?? '';
-    this.#source.onInput = () => frame.copyable(false);
+    this.#source.onInput = () => {
+      frame.copyable(false);
+      frame.result.replaceChildren();
+    };
     onLanguage(() => this.#serving());
     this.#serving();
   }
@@ -106,7 +111,11 @@ class Translate {
     const [from, to] = [this.#from.value, this.#to.value];
     const beams = Number(this.#beams.value);
     this.#target.replaceChildren();
+    frame.result.replaceChildren();
     frame.copyable(false);
+    /** @type {Pair[]} */
+    const pairs = [];
+    const direction = this.#directions.find((one) => (one.from ?? '') === from && (one.to ?? '') === to);
     await frame.run(async ({ model, entry, signal, progress }) => {
       const parts = sentences(text, from || undefined);
       for (const [done, part] of parts.entries()) {
@@ -131,10 +140,13 @@ class Translate {
           onText: (so) => (shown.textContent = so),
         });
         shown.textContent = translated?.translation_text ?? '';
+        if (direction) pairs.push({ prompt: direction.prompt(bare), written: shown.textContent });
         this.#target.append(gap(after, to, done === parts.length - 1));
       }
     });
     frame.copyable(this.#target.textContent !== '');
+    const alignment = alignmentOf(frame, pairs);
+    if (alignment) frame.result.append(alignment);
     return undefined;
   }
 }

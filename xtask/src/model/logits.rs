@@ -26,6 +26,10 @@ pub struct Args {
     /// The token in question, of a model that reads
     #[arg(long)]
     position: Option<usize>,
+    /// Of an encoder-decoder, whose source the prompt is: what its decoder has read, the token it begins with included; without
+    /// this, only that token
+    #[arg(long, value_delimiter = ',')]
+    decoder_ids: Option<Vec<u32>>,
     /// Print {"ids","logits"} instead of the ten likeliest tokens; of a model for answers {"ids","start_logits",
     /// "end_logits"}, of one for vectors {"ids","hidden_state"}
     #[arg(long)]
@@ -43,7 +47,10 @@ pub fn run(args: Args) -> Result<()> {
         Some(ids) => ids,
         None => engine.encode_prompt(&args.prompt.unwrap_or_default())?,
     };
-    let logits = engine.logits(&ids)?;
+    let logits = match &args.decoder_ids {
+        Some(target) => engine.target_logits(&ids, target)?.pop().unwrap_or_default(),
+        None => engine.logits(&ids)?,
+    };
     if args.json {
         println!("{}", json!({ "ids": ids, "logits": logits }));
         return Ok(());

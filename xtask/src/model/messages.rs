@@ -19,10 +19,6 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    pub fn is_given(&self) -> bool {
-        self.messages.is_some()
-    }
-
     /// The text that the model reads; nothing where no messages were given.
     pub fn text(&self, engine: &Engine) -> Result<Option<String>> {
         let Some(path) = &self.messages else { return Ok(None) };

@@ -22,20 +22,16 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let model = super::open_any(&args.model)?;
-    let conversation = match model.writer() {
-        Ok(engine) => args.conversation.text(engine)?,
-        Err(error) if args.conversation.is_given() => return Err(error.into()),
-        Err(_) => None,
-    };
     let tokenizer = model.tokenizer();
-    let (text, ids) = match conversation {
+    let (text, ids) = match args.text {
         Some(text) => {
-            let ids = model.writer()?.encode_chat(&text)?;
+            let ids = tokenizer.encode(&text, true)?;
             (text, ids)
         }
         None => {
-            let text = args.text.unwrap_or_default();
-            let ids = tokenizer.encode(&text, true)?;
+            let engine = model.writer()?;
+            let text = args.conversation.text(engine)?.unwrap_or_default();
+            let ids = engine.encode_chat(&text)?;
             (text, ids)
         }
     };
