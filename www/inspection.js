@@ -14,8 +14,6 @@
  * @property {number} [attribution]  what every part of the model adds to the logit of this token
  * @property {boolean} [map]  every token in every layer on a plane
  * @property {{ layer: number, head: number, position: number }} [internals]
- * @property {string | number[]} [target]  of an encoder-decoder, what is written from the text; else what it writes itself
- * @property {boolean} [crossAttentions]  where each token that is written looks in the text
  * @property {[number, number][]} [without]  heads, as [layer, head], that are switched off
  * @property {string | number[]} [target]  what an encoder-decoder is to have written, as text or as ids after its first
  *   token; without it, what it writes
@@ -73,9 +71,6 @@
  * @property {number} entropy  of the next token, in bits
  * @property {any} [attention]
  * @property {{ cells: number, layers: number, heads: number, values: Float32Array, habits: Float32Array }} [overview]
- * @property {{ ids: number[], tokens: { id: number, text: string }[] }} [source]  of an encoder-decoder, the text it reads
- * @property {{ id: number, text: string }[]} [labels]  and what is written from it: the token after each of `tokens`
- * @property {Float32Array} [crossAttentions]  layers × heads × tokens × tokens of the source
  * @property {LensCell[][]} [logitLens]  rows: the embeddings, then every block
  * @property {Float32Array} [norms]
  * @property {Float32Array} [hiddenStates]

@@ -81,11 +81,6 @@
  * @property {string} artifact  which build of the engine runs, e.g. `simd128`
  * @property {number} threads
  * @property {'f32' | 'f16' | 'q8'} cacheType  how keys and values are kept
- * @property {string[]} tasks  by the names of transformers' pipelines, the likeliest first
- * @property {{ source: string[], target: string[], tagged: boolean }} languages  as the model's files name them; `tagged`:
- *   the one to write is asked for by a token before the source, `>>fra<<`
- * @property {{ layers: number, heads: number, contextLength: number, prefixes: { name: string, prefix: string | null }[] } | null} encoder
- *   of an encoder-decoder: `contextLength` tokens are the longest source; `prefixes`: what to put before it for which task
  * @property {number} memoryBytes  WebAssembly memory; kept up to date while the model works
  */
 
