@@ -8,7 +8,7 @@ use crate::kernels::CacheType;
 use crate::layers::KvCache;
 use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
 use crate::sample::GenerationConfig;
-use crate::text::Tokenizer;
+use crate::text::{ChatTemplate, Tokenizer};
 use crate::weights::Progress;
 use candle_core::Tensor;
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ pub struct Engine {
     pub(crate) tokenizer: Tokenizer,
     defaults: GenerationConfig,
     bos_token_id: Option<u32>,
+    chat: Option<ChatTemplate>,
     name: Option<String>,
     sha256: Option<String>,
     /// Keys and values of `read`.
@@ -38,6 +39,7 @@ pub struct Engine {
 struct Origin {
     defaults: GenerationConfig,
     bos: Option<u32>,
+    chat: Option<ChatTemplate>,
     name: Option<String>,
     sha256: Option<String>,
 }
@@ -65,13 +67,15 @@ impl Engine {
         let Checkpoint { mut files, config, mut weights } = checkpoint;
         let Some(fields) = config else {
             let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
+            let chat = ChatTemplate::from_gguf(weights.metadata(), &tokenizer)?;
             let decoder = model::load(None, &mut weights)?;
             let mut defaults = GenerationConfig::default();
             defaults.eos_token_id.extend(tokenizer.eos_token_id());
             let sha256 = weights.sha256();
-            return Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, name, sha256 });
+            return Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, chat, name, sha256 });
         };
         let tokenizer = Tokenizer::from_files(&mut files)?;
+        let chat = ChatTemplate::from_files(&mut files, &tokenizer)?;
         let mut defaults = GenerationConfig::default();
         let own = if files.contains("generation_config.json") {
             files.read_json("generation_config.json", SMALL_FILE)?
@@ -82,11 +86,11 @@ impl Engine {
         let bos = own.get("bos_token_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
         let decoder = model::load(Some(&fields), &mut weights)?;
         let sha256 = weights.sha256();
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name, sha256 })
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, chat, name, sha256 })
     }
 
     fn assemble(decoder: Box<dyn Decoder>, tokenizer: Tokenizer, origin: Origin) -> Result<Self> {
-        let Origin { defaults, bos, name, sha256 } = origin;
+        let Origin { defaults, bos, chat, name, sha256 } = origin;
         let vocab_size = decoder.spec().vocab_size;
         if let Some(id) = tokenizer.largest_id().filter(|&id| id as usize >= vocab_size) {
             return Err(Error::BadTokenizer {
@@ -97,7 +101,7 @@ impl Engine {
         let bos_token_id = bos.or(tokenizer.bos_token_id()).filter(|&id| (id as usize) < vocab_size);
         let cache = decoder.spec().cache(CacheType::default());
         let (read, longest, looked_at) = (Vec::new(), 0, None);
-        Ok(Self { decoder, tokenizer, defaults, bos_token_id, name, sha256, cache, read, longest, looked_at })
+        Ok(Self { decoder, tokenizer, defaults, bos_token_id, chat, name, sha256, cache, read, longest, looked_at })
     }
 
     /// An engine over a decoder that is there already.
@@ -110,7 +114,7 @@ impl Engine {
         defaults: GenerationConfig,
         bos: Option<u32>,
     ) -> Result<Self> {
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos, name: None, sha256: None })
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, chat: None, name: None, sha256: None })
     }
 
     /// Keeps keys and values so from now on; forgets what was read.
@@ -151,6 +155,11 @@ impl Engine {
         self.bos_token_id
     }
 
+    /// How a conversation becomes the text that the model reads, where its files say so.
+    pub fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
+    }
+
     /// The parameters as the model's own files set them.
     pub fn defaults(&self) -> &GenerationConfig {
         &self.defaults
@@ -164,6 +173,16 @@ impl Engine {
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>> {
         let ids = self.tokenizer.encode_beginning(prompt)?;
         if ids.is_empty() { self.bos_token_id.map(|id| vec![id]).ok_or(Error::EmptyPrompt) } else { Ok(ids) }
+    }
+
+    /// The ids of a text that a chat template made: special tokens in it are those tokens, and none is added, for the
+    /// template has written them all.
+    ///
+    /// # Errors
+    /// Those of the tokenizer; [`Error::EmptyPrompt`] for a text without tokens.
+    pub fn encode_chat(&self, text: &str) -> Result<Vec<u32>> {
+        let ids = self.tokenizer.encode(text, false)?;
+        if ids.is_empty() { Err(Error::EmptyPrompt) } else { Ok(ids) }
     }
 
     /// Drops from the cache what a text beginning with `ids` cannot use, and returns how many of its tokens are left.

@@ -3,7 +3,7 @@
  * A further build is one more entry, best first.
  */
 
-/** @import { LoadProgress, Parameter, Sequence, Token } from './protocol.js' */
+/** @import { ChatTemplate, LoadProgress, Parameter, Sequence, Token } from './protocol.js' */
 /** @import { Choice, ExplainedToken, Inspection, ModelForm, Neighbor, ScoredToken } from './inspection.js' */
 /** @import { CleanReport, Evaluation, Merge, PlanReport, Replay, StateReport, StepReport, VocabularyReport } from './protocol.js' */
 
@@ -68,6 +68,8 @@ export function chooseArtifact(threads) {
  * @property {() => Record<string, any>} info
  * @property {() => Parameter[]} parameters
  * @property {(text: string) => Token[]} tokenize
+ * @property {() => ChatTemplate | null} chat
+ * @property {(text: string) => Token[]} tokenizeChat
  * @property {(prompt: string | number[], config: object) => { promptTokens: number, reusedTokens: number }} start
  * @property {() => EngineEvent} advance  one slice of the prompt, or one token
  * @property {() => void} cancel

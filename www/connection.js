@@ -1,12 +1,12 @@
 /**
  * A worker and what has been asked of it: every request is answered exactly once, and what can go wrong is an
- * `InklingError`. `inkling.js`, `training.js` and `store/client.js` are its users.
+ * `InklingError`. `inkling.js`, `training.js`, `chat-template.js` and `store/client.js` are its users.
  */
 
-/** @import { FromWorker, ToWorker } from './protocol.js' */
+/** @import { ChatRequest, FromWorker, ToWorker } from './protocol.js' */
 /** @import { StoreRequest } from './store/protocol.js' */
 
-/** @typedef {ToWorker | StoreRequest} AnyRequest */
+/** @typedef {ToWorker | StoreRequest | ChatRequest} AnyRequest */
 
 /**
  * Everything that can go wrong. Codes: `bad_file`, `missing_file`, `bad_tensor`, `missing_tensor`, `bad_config`,
@@ -14,7 +14,8 @@
  * `bad_source` (load was called with something that is no source), `crashed` (the engine stopped for good; load again),
  * `disposed` (dispose was called), `wrong_task` (the model cannot do that; the message names what it can), `bad_corpus`,
  * `diverged` (the loss is no number any more), `aborted` (through a signal; `name` is then `AbortError`, as everywhere on
- * the web). Of the store of models: `forbidden`, `rate_limited`,
+ * the web). Of chats: `no_chat_template`, `bad_messages`, `bad_template`, `template_refused` (the template itself turns the
+ * conversation down), `template_limit`. Of the store of models: `forbidden`, `rate_limited`,
  * `source_changed`, `hash_mismatch`, `no_space`, `too_large`, `storage_full`, `storage_lost` (the browser has cleared it),
  * `storage`, `busy` (another page is fetching it).
  */

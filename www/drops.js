@@ -12,7 +12,7 @@ const MOST_FILES = 2000;
 export function acceptDrops(onFiles, onUnreadable) {
   const curtain = byId('drop');
   /** Text dragged within the page is none of our business. @param {DragEvent} event */
-  const hasFiles = (event) => ['write', 'inside', 'lessons', 'library'].includes(currentView()) && (event.dataTransfer?.types.includes('Files') ?? false);
+  const hasFiles = (event) => ['write', 'chat', 'inside', 'lessons', 'library'].includes(currentView()) && (event.dataTransfer?.types.includes('Files') ?? false);
   let hide = 0;
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;

@@ -22,6 +22,7 @@ export { InklingError };
 /** @import { Connection } from './connection.js' */
 /** @import { Training, TrainingOpenOptions } from './training.js' */
 /** @import { ToWorker, NamedBlob, LoadProgress, ModelInfo, Parameter } from './protocol.js' */
+/** @import { ChatTemplate, Message } from './protocol.js' */
 /** @import { Token, GenerationConfig, GenerateEvent, StreamedEvent, OpenResult, GenerateResult } from './protocol.js' */
 
 /**
@@ -48,6 +49,9 @@ export { InklingError };
 /** @import { Answer, AnswerOptions, EmbedOptions, Filled, FillMaskOptions, Means, SummarizeOptions, TranslateOptions } from './tasks.js' */
 
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
+
+/** @typedef {import('./chat-template.js').TemplateOptions} TemplateOptions */
+/** @typedef {GenerateOptions & Pick<TemplateOptions, 'tools' | 'documents' | 'chat_template' | 'continue_final_message'> & { chat_template_kwargs?: Record<string, unknown> }} ChatOptions */
 
 /** A look at a long text through a large model may take so long, in milliseconds; an engine that takes longer is given up. */
 const LONGEST_LOOK = 120_000;
@@ -117,7 +121,7 @@ export class Model {
   /** Ends when the generation before has ended. @type {Promise<void>} */ #turn = Promise.resolve();
 
   /** @param {Connection} connection @param {OpenResult} opened */
-  constructor(connection, { info, parameters }) {
+  constructor(connection, { info, parameters, chat }) {
     this.#connection = connection;
     /** @type {ModelInfo} */
     this.info = info;
@@ -125,6 +129,40 @@ export class Model {
     this.parameters = parameters;
     /** What it is for, as transformers calls its pipelines; `info.tasks` has all it can do. @type {string} */
     this.task = info.tasks[0] ?? 'text-generation';
+    /** How the model reads a conversation, or null: then nothing is known of its turns. @type {ChatTemplate | null} */
+    this.chatTemplate = chat;
+  }
+
+  /**
+   * The text that the model reads for a conversation, by its chat template.
+   * @param {Message[]} messages
+   * @param {TemplateOptions} [options]  names and meanings of transformers' apply_chat_template; any other is a variable of
+   *   the template, as `enable_thinking`
+   * @returns {Promise<string>}
+   */
+  async applyChatTemplate(messages, options = {}) {
+    const { applyChatTemplate } = await import('./chat-template.js');
+    return applyChatTemplate(this.chatTemplate, messages, options);
+  }
+
+  /** The tokens of a text that a chat template made: as `tokenize`, but none is added. @param {string} text @param {{ signal?: AbortSignal }} [options] @returns {Promise<Token[]>} */
+  async tokenizeChat(text, { signal } = {}) {
+    if (typeof text !== 'string') throw wrong('text: a string', text);
+    return this.#look('tokenizeChat', [wellFormed(text)], signal);
+  }
+
+  /**
+   * Replies to a conversation: the events of `generate`, on the text that the chat template makes of it.
+   * @param {Message[]} messages
+   * @param {ChatOptions} [options]  of 256 new tokens at most, unless they say otherwise
+   * @returns {AsyncGenerator<GenerateEvent, void, void>}
+   */
+  async *chat(messages, options = {}) {
+    const { replyConfig } = await import('./chat-template.js');
+    const { template, config } = replyConfig(this, options);
+    const text = await this.applyChatTemplate(messages, template);
+    const tokens = await this.tokenizeChat(text, { signal: options.signal });
+    yield* this.generate(tokens.map(({ id }) => id), config);
   }
 
   /** @param {string} text @returns {Promise<Token[]>} */

@@ -103,6 +103,11 @@
  * @property {number | null} ropeTheta  null: positions have learned embeddings
  * @property {boolean} qkNorm
  * @property {number} attentionScale
+ * @property {number | null} rotated  values of a head that are rotated; null: all of them, or none
+ * @property {boolean} parallel  the feed-forward part reads what attention reads, beside it
+ * @property {boolean} postNorms  what a part adds is normed before
+ * @property {number | null} embeddingScale
+ * @property {{ window: number | null, ropeTheta: number | null }[]} layers  in what layers differ; empty: they are alike
  * @property {{ name: string, shape: number[], format: string }[]} parts
  */
 

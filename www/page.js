@@ -355,7 +355,7 @@ alternatives.onChoose = (words) => {
 picker.onUnreadable = (detail) => notices.error('io', { detail });
 picker.onPick = (entry) => {
   // Files may be dropped on any view.
-  if (!['write', 'inside', 'lessons'].includes(currentView())) location.hash = '#write';
+  if (!['write', 'chat', 'inside', 'lessons'].includes(currentView())) location.hash = '#write';
   choose(entry);
 };
 addEventListener('pagehide', save);
@@ -482,6 +482,7 @@ startViews(
     title: () => (loaded ? titleOf(loaded.entry) : ''),
     text: () => text.text,
     models: () => picker.all,
+    config: () => settings.config(),
     use: (id) => {
       wanted = id;
       const entry = picker.find(id);

@@ -22,7 +22,7 @@
  * @typedef {{ type: 'open', request: number, source: WireSource, artifact: string, threads: number, cacheType: string | null }
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
- *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form', args: any[] }
+ *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form' | 'tokenizeChat', args: any[] }
  *         | { type: 'run', request: number, task: string, args: object }
  *         | TrainingRequest
  *         | { type: 'stop', request: number }} ToWorker
@@ -98,12 +98,19 @@
  * @property {boolean} basic
  */
 
-/** @typedef {{ info: ModelInfo, parameters: Parameter[] }} OpenResult */
+/**
+ * How a conversation becomes the text the model reads: a Jinja template, the special tokens by the names of transformers, and
+ * tokens that end a reply besides those that end every text.
+ * @typedef {{ template: string, special_tokens: Record<string, string>, end_of_turn: number[] }} ChatTemplate
+ */
+
+/** @typedef {{ info: ModelInfo, parameters: Parameter[], chat: ChatTemplate | null }} OpenResult */
 
 /**
  * `start` and `end` are UTF-16 offsets into the text that was given; `text` is the piece as it shows alone. `unknown`:
- * the characters there are not in the vocabulary, and all the model gets of them is that something stood there.
- * @typedef {{ id: number, text: string, start: number, end: number, unknown: boolean }} Token
+ * the characters there are not in the vocabulary, and all the model gets of them is that something stood there; `special`: a
+ * mark of the vocabulary rather than words.
+ * @typedef {{ id: number, text: string, start: number, end: number, unknown: boolean, special: boolean }} Token
  */
 
 /**
@@ -154,6 +161,13 @@
  */
 
 /** @typedef {{ sequences: Sequence[], text: string, stats: Stats }} GenerateResult */
+
+/**
+ * One turn of a conversation. Templates may read more of it: `name`, `tool_calls`, `reasoning_content`.
+ * @typedef {{ role: string, content?: unknown } & Record<string, unknown>} Message
+ */
+
+/** What the worker of chat templates is asked: whether its module is there, and for a text. @typedef {{ type: 'ready', request: number } | { type: 'render', request: number, template: string, context: string, now: number }} ChatRequest */
 
 /**
  * The last event. Its `text` is what no earlier event brought (after beam search: all of it), so that the `text` of all

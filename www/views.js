@@ -7,13 +7,15 @@ import { byId } from './notices.js';
 
 /** @import { Entry } from './catalog.js' */
 /** @import { Model } from './inkling.js' */
+/** @import { GenerationConfig } from './protocol.js' */
 
 /**
  * What a view may ask of the page: to write with a model, and which model is in use there; the text that is written, and all
- * models there are. `title` is that of the model in use, and `use` opens a listed one.
+ * models there are. `title` is that of the model in use, `use` opens a listed one, and `config` is how texts are written.
  * @typedef {{ write: (entry: Entry) => void, current: () => Entry | null, saved: () => Promise<void>,
  *             stored: (entries: Entry[]) => void, model: () => Model | null, onModel: (listener: () => void) => void,
- *             title: () => string, text: () => string, models: () => Entry[], use: (id: string) => void }} Page
+ *             title: () => string, text: () => string, models: () => Entry[], use: (id: string) => void,
+ *             config: () => Promise<GenerationConfig> }} Page
  */
 
 /** @typedef {(root: HTMLElement, page: Page) => void} Open  fills its part of the page */
@@ -21,6 +23,7 @@ import { byId } from './notices.js';
 /** A view is a folder or file in views/ and a line here. @type {Record<string, (() => Promise<{ open: Open }>) | null>} */
 const VIEWS = {
   write: null,
+  chat: () => import('./views/chat/chat.js'),
   inside: () => import('./views/inside/inside.js'),
   lessons: () => import('./views/lessons/lessons.js'),
   train: () => import('./views/train/train.js'),

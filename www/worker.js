@@ -81,7 +81,7 @@ async function open({ request, source, artifact, threads: wanted, cacheType }) {
   });
   if (cacheType !== null) engine.setCacheType(cacheType);
   const info = /** @type {any} */ ({ ...engine.info(), artifact, threads: await threads, memoryBytes: memoryBytes() });
-  return { info, parameters: engine.parameters() };
+  return { info, parameters: engine.parameters(), chat: engine.chat() };
 }
 
 /** The files of a model, in the engine's memory. @param {Promise<{ module: EngineModule }>} starting @param {WireSource} source @param {Report} report */

@@ -9,8 +9,7 @@ pub use formats::file_type;
 use crate::error::{Error, Result};
 use crate::files::{COMPANIONS, Files};
 use crate::kernels::Format;
-use crate::model::conversion::GgufForm;
-use crate::model::{Architecture, Fields, Loader, architecture};
+use crate::model::{Architecture, Fields, Loader, architecture, gguf_architecture};
 use crate::text;
 use crate::weights::{GgufWriter, Planned, Value as Pair, Weights, write_safetensors};
 use formats::{choose, quantization_version};
@@ -59,9 +58,11 @@ impl Source {
             return Ok(Self { files, weights, side: Side::Hub, architecture, config });
         };
         let mut weights = Weights::gguf(&mut files, &name)?;
-        let architecture = architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default())?;
-        let mut loader = Loader::new(&mut weights, Some(architecture.gguf_names));
-        let config = Fields::new((architecture.conversion.to_json)(&mut loader)?);
+        let own = gguf_architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default())?;
+        let mut loader = Loader::new(&mut weights, Some(own.gguf_names));
+        let config = Fields::new((own.conversion.to_json)(&mut loader)?);
+        // A name in GGUF may stand for several in Hugging Face's files.
+        let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
         Ok(Self { files, weights, side: Side::Gguf, architecture, config })
     }
 
@@ -74,7 +75,7 @@ impl Source {
     pub fn write_gguf(&mut self, format: Format, name: &str, out: &mut dyn Write) -> Result<Report> {
         let form = (self.architecture.conversion.to_gguf)(&self.config)?;
         let text::GgufVocabulary { pairs: vocabulary, notes } = self.vocabulary()?;
-        let plan = self.plan(&form)?;
+        let plan = self.plan()?;
         let head = if plan.iter().any(|tensor| tensor.twin.gguf == "output.weight") {
             "output.weight"
         } else {
@@ -91,7 +92,7 @@ impl Source {
         });
         let table: Vec<Planned> = vectors.chain(plan.iter().map(planned)).collect();
         let mut pairs = self.general(format, name)?;
-        let own = self.architecture.name;
+        let own = self.architecture.gguf;
         pairs.extend(form.pairs.iter().map(|(key, value)| (format!("{own}.{key}"), value.clone())));
         pairs.extend(vocabulary);
         let mut writer = GgufWriter::start(out, &pairs, &table)?;
@@ -143,8 +144,7 @@ impl Source {
             texts.push(("tokenizer_config.json", pretty(&vocabulary.config)));
         }
         texts.push(("config.json", pretty(&Value::Object(config))));
-        let head_dim = self.config.usize(&["head_dim"])?.unwrap_or_default();
-        let plan = self.plan(&GgufForm { pairs: Vec::new(), vectors: Vec::new(), head_dim })?;
+        let plan = self.plan()?;
         let table: Vec<Planned> = plan
             .iter()
             .map(|tensor| Planned { name: tensor.twin.hub.clone(), shape: tensor.shape(Side::Hub), format })
@@ -179,8 +179,8 @@ impl Source {
     }
 
     /// The tensors of the model, and how each comes out of its file.
-    fn plan(&mut self, form: &GgufForm) -> Result<Vec<Plan>> {
-        tensors::plan(self.architecture, &self.config, &mut self.weights, self.side, form.head_dim)
+    fn plan(&mut self) -> Result<Vec<Plan>> {
+        tensors::plan(self.architecture, &self.config, &mut self.weights, self.side)
     }
 
     /// The tokenizer as GGUF has it.
@@ -222,7 +222,7 @@ impl Source {
     fn general(&self, format: Format, name: &str) -> Result<Vec<(String, Pair)>> {
         let own = self.weights.metadata().get_str("general.name")?;
         let pairs = [
-            ("architecture", self.architecture.name.into()),
+            ("architecture", self.architecture.gguf.into()),
             ("type", "model".into()),
             ("name", own.unwrap_or(name).into()),
             ("file_type", Pair::U32(file_type(format))),

@@ -1,11 +1,10 @@
 //! Beam search as transformers' `_beam_search` does it, sampled beams included.
 
 use super::sequence::{StopStrings, ends};
-use super::{FinishReason, Finished, Limits, Running, row};
+use super::{FinishReason, Finished, Limits, Running, next_logits, row};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::KvCache;
-use crate::model::{Pass, Sequence as PassSequence};
 use crate::sample::{Context, Dice, EarlyStopping, GenerationConfig, apply_rules, log_softmax};
 
 /// What transformers adds to a score to put it behind every real one.
@@ -195,12 +194,8 @@ impl Beams {
     /// One forward pass over the newest token of every beam.
     fn feed(&mut self, engine: &Engine) -> Result<()> {
         let length = self.running[0].ids.len();
-        let sequences = self.running.iter_mut().map(|beam| {
-            let last = beam.ids.len() - 1;
-            PassSequence { ids: &beam.ids[last..], cache: &mut beam.cache }
-        });
-        let mut pass = Pass::new(sequences.collect(), length);
-        let logits = engine.decoder.logits(&engine.decoder.forward(&mut pass)?)?;
+        let texts = self.running.iter_mut().map(|beam| (&beam.ids[..], &mut beam.cache));
+        let logits = next_logits(&*engine.decoder, texts.collect(), length)?;
         for (i, beam) in self.running.iter_mut().enumerate() {
             beam.logits = row(&logits, i)?;
         }

@@ -6,7 +6,8 @@ mod sequence;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::model::{Pass, Sequence as PassSequence};
+use crate::layers::KvCache;
+use crate::model::{Decoder, Pass, Sequence as PassSequence};
 use crate::sample::GenerationConfig;
 use beams::Beams;
 use candle_core::Tensor;
@@ -227,11 +228,10 @@ fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
     let mut engine_cache = Some(&mut engine.cache);
     for sequence in &mut running {
         let Some(cache) = sequence.cache.as_mut().or_else(|| engine_cache.take()) else { continue };
-        let last = sequence.ids.len() - 1;
-        pass_sequences.push(PassSequence { ids: &sequence.ids[last..], cache });
+        pass_sequences.push((&sequence.ids[..], cache));
     }
-    let hidden = match engine.decoder.forward(&mut Pass::new(pass_sequences, length)) {
-        Ok(hidden) => hidden,
+    let logits = match next_logits(&*engine.decoder, pass_sequences, length) {
+        Ok(logits) => logits,
         Err(error) => {
             engine.forget(engine.read.len());
             return Err(error);
@@ -241,11 +241,27 @@ fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
         engine.read.extend(running[own].ids.last());
         engine.longest = engine.longest.max(engine.read.len());
     }
-    let logits = engine.decoder.logits(&hidden)?;
     for (i, sequence) in running.iter_mut().enumerate() {
         sequence.logits = Some(row(&logits, i)?);
     }
     Ok(())
+}
+
+/// The logits after texts of one length, each with the cache of all but its newest token.
+fn next_logits<'a>(decoder: &dyn Decoder, texts: Vec<(&'a [u32], &'a mut KvCache)>, length: usize) -> Result<Tensor> {
+    let (count, anew) = (texts.len(), decoder.rereads(length));
+    let mut sequences = Vec::with_capacity(count);
+    for (ids, cache) in texts {
+        if anew {
+            cache.truncate(0);
+        }
+        sequences.push(PassSequence { ids: if anew { ids } else { &ids[ids.len() - 1..] }, cache });
+    }
+    let hidden = decoder.forward(&mut Pass::new(sequences, length))?;
+    if !anew {
+        return decoder.logits(&hidden);
+    }
+    decoder.logits(&hidden.reshape((count, length, ()))?.narrow(1, length - 1, 1)?.squeeze(1)?)
 }
 
 /// One row of a matrix as a vector.

@@ -4,7 +4,7 @@
 use super::{
     At, Candidate, Cell, Choice, Contribution, Inspection, Matrix, Neighbor, Scored, Shown, Stage, Survivor, Which,
 };
-use crate::model::{Part, Site};
+use crate::model::{LayerForm, Part, Site};
 use crate::text::{Explained, Merge};
 use serde_json::Value;
 
@@ -283,6 +283,7 @@ pub fn form(model: &dyn Shown) -> Value {
             ("format", part.format.into()),
         ])
     };
+    let layer = |layer: &LayerForm| object([("window", layer.window.into()), ("ropeTheta", layer.rope_theta.into())]);
     object([
         ("norm", form.norm.into()),
         ("normEpsilon", form.norm_epsilon.into()),
@@ -292,6 +293,11 @@ pub fn form(model: &dyn Shown) -> Value {
         ("ropeTheta", form.rope_theta.into()),
         ("qkNorm", form.qk_norm.into()),
         ("attentionScale", form.attention_scale.into()),
+        ("rotated", form.rotated.into()),
+        ("parallel", form.parallel.into()),
+        ("postNorms", form.post_norms.into()),
+        ("embeddingScale", form.embedding_scale.into()),
+        ("layers", form.layers.iter().map(layer).collect()),
         ("parts", spec.parts.iter().map(part).collect()),
     ])
 }

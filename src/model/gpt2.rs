@@ -12,6 +12,7 @@ use candle_core::Tensor;
 
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "gpt2",
+    gguf: "gpt2",
     gguf_names: &[
         ("wte", "token_embd"),
         ("wpe", "position_embd"),
@@ -185,6 +186,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             rope_theta: None,
             qk_norm: false,
             attention_scale: blocks.first().map_or(1.0, |block: &Block| block.heads.scale),
+            ..Form::default()
         },
         parts: loader.parts(),
     };

@@ -1,12 +1,14 @@
 //! Takes tensors out of a checkpoint under their Hugging Face names, checks their shapes and keeps count; or makes the
 //! first values of a model that is to be trained.
 
+mod layers;
+
 use super::Shapes;
 use super::variables::{Initial, Variables};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
 use crate::kernels::{Format, Matrix, Order};
-use crate::layers::{Embedding, Linear, Norm, Weight};
+use crate::layers::Weight;
 use crate::weights::{Metadata, Weights};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +31,9 @@ pub enum Bias {
     /// As the file has it; GGUF metadata do not say.
     IfPresent,
 }
+
+/// The output head by the names it has in files, in which it is not below the model: GPT-NeoX's is the second.
+pub const HEADS: [&str; 2] = ["lm_head", "embed_out"];
 
 /// A tensor of a model.
 #[derive(Clone, Debug)]
@@ -141,9 +146,16 @@ impl<'a> Loader<'a> {
 
     /// Names are looked up below `prefix` if the file has `probe` there.
     pub fn set_prefix(&mut self, prefix: &'static str, probe: &str) {
-        self.own_prefix = prefix;
+        self.set_prefixes(&[prefix], probe);
+    }
+
+    /// Names are looked up below the first of these prefixes at which the file has `probe`; the first of all is that of
+    /// files yet to be written.
+    pub fn set_prefixes(&mut self, prefixes: &[&'static str], probe: &str) {
+        self.own_prefix = prefixes.first().copied().unwrap_or_default();
         let new = matches!(self.source, Source::Initial(_) | Source::Outline { weights: None, .. });
-        if new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}")) {
+        let there = |prefix: &&&str| new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}"));
+        if let Some(prefix) = prefixes.iter().find(there) {
             self.prefix = prefix;
         }
     }
@@ -198,13 +210,26 @@ impl<'a> Loader<'a> {
     /// `prefix`.
     fn name_below(prefix: &str, name: &str, ending: &str) -> String {
         // The output head stands beside the model in Hugging Face's files, not below it.
-        let prefix = if name == "lm_head" { "" } else { prefix };
+        let prefix = if HEADS.contains(&name) { "" } else { prefix };
         format!("{prefix}{name}.{ending}")
+    }
+
+    /// The name of a tensor in a file of Hugging Face's.
+    fn in_folder(&self, name: &str, ending: &str) -> String {
+        let usual = Self::name_below(self.prefix, name, ending);
+        if !HEADS.contains(&name) || self.has(&usual) {
+            return usual;
+        }
+        // Some files have the head under another name, or below a model that is itself below another.
+        let outer = self.prefix.strip_suffix("model.").unwrap_or_default();
+        let others = HEADS.iter().flat_map(|head| [format!("{head}.{ending}"), format!("{outer}{head}.{ending}")]);
+        let mut others = others.filter(|name| self.has(name));
+        others.next().unwrap_or(usual)
     }
 
     /// The name of a tensor in the file.
     fn resolve(&self, name: &str, ending: &str) -> String {
-        let Some(table) = self.gguf_names() else { return Self::name_below(self.prefix, name, ending) };
+        let Some(table) = self.gguf_names() else { return self.in_folder(name, ending) };
         let translate = |part: &str| table.iter().find(|(theirs, _)| *theirs == part).map_or("", |(_, gguf)| *gguf);
         let mut parts = name.splitn(3, '.');
         match (parts.next(), parts.next(), parts.next()) {
@@ -322,6 +347,11 @@ impl<'a> Loader<'a> {
         len: usize,
         order: Option<Order>,
     ) -> Result<Tensor> {
+        self.shifted(name, ending, len, order, 0.0)
+    }
+
+    /// A vector of f32, to the values of which in the file something is added.
+    fn shifted(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>, shift: f32) -> Result<Tensor> {
         self.took(name, ending, &[len], Format::F32);
         if let Some(tensor) = self.given(name, ending, &[len])? {
             return Ok(tensor);
@@ -329,6 +359,9 @@ impl<'a> Loader<'a> {
         let mut values = self.values(&self.resolve(name, ending), len)?;
         if let Some(order) = order {
             values = (0..len).map(|i| values[order(i)]).collect();
+        }
+        if shift != 0.0 {
+            values.iter_mut().for_each(|value| *value += shift);
         }
         self.variable(name, ending, Tensor::from_vec(values, len, &Device::Cpu)?)
     }
@@ -349,85 +382,6 @@ impl<'a> Loader<'a> {
         let mut values = try_vec(0f32, len, "a vector")?;
         format.dequantize(&bytes, &mut values);
         Ok(values)
-    }
-
-    /// A linear layer from `inputs` to `outputs`.
-    pub fn linear(&mut self, name: &str, layout: Layout, inputs: usize, outputs: usize, bias: Bias) -> Result<Linear> {
-        self.linear_in(None, name, layout, inputs, outputs, bias)
-    }
-
-    /// A linear layer whose outputs the file has in another order.
-    pub fn linear_in(
-        &mut self,
-        order: Option<Order>,
-        name: &str,
-        layout: Layout,
-        inputs: usize,
-        outputs: usize,
-        bias: Bias,
-    ) -> Result<Linear> {
-        let weight = self.weight(name, layout, outputs, inputs, order)?;
-        let has_bias = match bias {
-            Bias::Yes => true,
-            Bias::No => false,
-            Bias::IfPresent => self.contains(name, "bias"),
-        };
-        let bias = if has_bias { Some(self.vector(name, "bias", outputs, order)?) } else { None };
-        Ok(Linear::new(weight, bias))
-    }
-
-    /// The output head. One that is tied shares the embedding, unless the file has another one beside it: transformers
-    /// then uses that.
-    pub fn head(&mut self, tied: bool, embedding: &Embedding, width: usize, vocab_size: usize) -> Result<Linear> {
-        Ok(Linear::new(self.head_weight("lm_head", tied, embedding, width, vocab_size)?, None))
-    }
-
-    /// The matrix of a [`head`](Self::head) of any name.
-    pub fn head_weight(
-        &mut self,
-        name: &str,
-        tied: bool,
-        embedding: &Embedding,
-        width: usize,
-        vocab_size: usize,
-    ) -> Result<Weight> {
-        if tied && !self.contains(name, "weight") {
-            return Ok(embedding.weight());
-        }
-        if !tied || matches!(self.source, Source::Shared(_) | Source::Outline { .. }) {
-            return self.weight(name, Layout::OutputMajor, vocab_size, width, None);
-        }
-        let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
-        let head = self.matrix(name, Layout::OutputMajor, vocab_size, width, None)?;
-        if embedding.weight().is(&head)? {
-            (self.parameters, self.bytes_by_format) = (parameters, bytes);
-            return Ok(embedding.weight());
-        }
-        self.took(name, "weight", &[vocab_size, width], head.format());
-        self.weight_of(head, name, Layout::OutputMajor)
-    }
-
-    /// An embedding table.
-    pub fn embedding(&mut self, name: &str, entries: usize, width: usize) -> Result<Embedding> {
-        Ok(Embedding::new(self.weight(name, Layout::OutputMajor, entries, width, None)?))
-    }
-
-    /// A LayerNorm. Files that once were TensorFlow's call its vectors gamma and beta.
-    pub fn layer_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        let (weight, bias) = if self.contains(name, "gamma") { ("gamma", "beta") } else { ("weight", "bias") };
-        let weight = self.vector(name, weight, width, None)?;
-        Ok(Norm::Layer { weight, bias: self.vector(name, bias, width, None)?, eps })
-    }
-
-    /// A LayerNorm that adds nothing.
-    pub fn layer_norm_unbiased(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        let weight = self.vector(name, "weight", width, None)?;
-        Ok(Norm::Layer { weight, bias: Tensor::zeros(width, DType::F32, &Device::Cpu)?, eps })
-    }
-
-    /// An RMSNorm.
-    pub fn rms_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        Ok(Norm::Rms { weight: self.vector(name, "weight", width, None)?, eps })
     }
 }
 

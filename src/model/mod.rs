@@ -4,15 +4,22 @@
 mod config;
 pub mod conversion;
 pub mod encoder;
+pub mod gemma;
 pub mod gpt2;
+pub mod gpt_neox;
 pub mod llama;
 mod loader;
+pub mod mistral;
+pub mod phi3;
 pub mod probe;
 pub mod qwen;
+mod rope;
+pub mod smollm3;
 pub mod variables;
+mod windows;
 
 pub use config::Fields;
-pub use loader::{Loader, Part};
+pub use loader::{HEADS, Loader, Part};
 pub use probe::{Probe, Site};
 pub use variables::{Initial, Variables};
 
@@ -54,7 +61,7 @@ pub struct Spec {
 }
 
 /// In what decoders differ that are otherwise alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Form {
     /// `LayerNorm` or `RMSNorm`.
     pub norm: &'static str,
@@ -72,6 +79,34 @@ pub struct Form {
     pub qk_norm: bool,
     /// The factor on the scores of attention; of the first layer, where they differ.
     pub attention_scale: f32,
+    /// Values of a head that are rotated, where it is not the whole.
+    pub rotated: Option<usize>,
+    /// Whether the feed-forward part reads what attention reads, beside it, and not after it.
+    pub parallel: bool,
+    /// Whether what a part adds to the stream is normed before.
+    pub post_norms: bool,
+    /// The factor on the embeddings.
+    pub embedding_scale: Option<f32>,
+    /// In what layers differ; empty when they are alike.
+    pub layers: Vec<LayerForm>,
+}
+
+/// What a layer need not have in common with the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerForm {
+    /// How many positions it sees, itself among them; `None`: all before it.
+    pub window: Option<usize>,
+    /// The base of its rotary embedding; `None`: nothing is rotated.
+    pub rope_theta: Option<f32>,
+}
+
+impl Form {
+    /// [`Self::layers`] of what layers are like: nothing when they are alike and have no window.
+    fn told_apart(layers: impl Iterator<Item = LayerForm> + Clone) -> Vec<LayerForm> {
+        let first = layers.clone().next();
+        let plain = layers.clone().all(|layer| Some(layer) == first && layer.window.is_none());
+        if plain { Vec::new() } else { layers.collect() }
+    }
 }
 
 impl Spec {
@@ -103,6 +138,12 @@ pub trait Decoder {
         self.head().forward(hidden)
     }
 
+    /// Whether a text that is written is read anew from its beginning when it has grown to so many tokens, as
+    /// transformers does with Phi-3 when LongRoPE changes its factors.
+    fn rereads(&self, _length: usize) -> bool {
+        false
+    }
+
     /// Whether keys cached while a text grew to `longest` tokens are those it would get if read at once.
     fn cache_fits(&self, _longest: usize) -> bool {
         true
@@ -114,8 +155,10 @@ pub type Load = fn(Option<&Fields>, &mut Loader) -> Result<Box<dyn Decoder>>;
 
 /// An entry of [`ARCHITECTURES`].
 pub struct Architecture {
-    /// `model_type` in config.json and `general.architecture` in GGUF.
+    /// `model_type` in config.json.
     pub name: &'static str,
+    /// `general.architecture` in GGUF; of several with the same one, the first reads it.
+    pub gguf: &'static str,
     /// Names of GGUF tensors for those of Hugging Face, without the layer prefix and the ending.
     pub gguf_names: &'static [(&'static str, &'static str)],
     /// What a config.json means that does not say.
@@ -127,17 +170,27 @@ pub struct Architecture {
 }
 
 /// Every architecture the engine knows.
-pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE, qwen::QWEN2, qwen::QWEN3];
+pub const ARCHITECTURES: &[Architecture] = &[
+    gpt2::ARCHITECTURE,
+    llama::ARCHITECTURE,
+    mistral::ARCHITECTURE,
+    qwen::QWEN2,
+    qwen::QWEN3,
+    phi3::ARCHITECTURE,
+    smollm3::ARCHITECTURE,
+    gemma::ARCHITECTURE,
+    gpt_neox::ARCHITECTURE,
+];
 
 /// Where GGUF metadata name it.
 const GGUF_ARCHITECTURE: &str = "general.architecture";
 
-/// The architecture of that name.
+/// The architecture of that name in a config.json.
 ///
 /// # Errors
 /// [`Error::Unsupported`] naming it and those there are; [`Error::WrongTask`] for an encoder.
 pub fn architecture(name: &str) -> Result<&'static Architecture> {
-    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| match encoder::find(name) {
+    named(name, |architecture| architecture.name).ok_or_else(|| match encoder::find(name) {
         Some(encoder) => Error::WrongTask {
             expected: "one that continues a text".into(),
             found: format!("{}, an encoder, which reads a text as a whole", encoder.name),
@@ -146,13 +199,31 @@ pub fn architecture(name: &str) -> Result<&'static Architecture> {
     })
 }
 
+/// The architecture of that name in GGUF.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming it and those there are.
+pub fn gguf_architecture(name: &str) -> Result<&'static Architecture> {
+    let mut known: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.gguf).collect();
+    known.dedup();
+    named(name, |architecture| architecture.gguf).ok_or_else(|| unsupported(name, GGUF_ARCHITECTURE, &known))
+}
+
+fn named(name: &str, of: fn(&Architecture) -> &'static str) -> Option<&'static Architecture> {
+    ARCHITECTURES.iter().find(|architecture| of(architecture) == name)
+}
+
 /// The error for a model that nothing here reads.
 fn unknown(name: &str) -> Error {
     let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
+    unsupported(name, "model_type", &known.collect::<Vec<_>>())
+}
+
+fn unsupported(name: &str, field: &str, known: &[&str]) -> Error {
     Error::Unsupported {
         what: "this architecture".into(),
-        expected: format!("one of {}", known.collect::<Vec<_>>().join(", ")),
-        found: if name.is_empty() { "no model_type".into() } else { name.into() },
+        expected: format!("one of {}", known.join(", ")),
+        found: if name.is_empty() { format!("no {field}") } else { name.into() },
     }
 }
 
@@ -163,7 +234,7 @@ fn unknown(name: &str) -> Error {
 pub fn load(config: Option<&Fields>, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
     let architecture = match config {
         Some(config) => configured(config)?,
-        None => architecture(weights.metadata().get_str(GGUF_ARCHITECTURE)?.unwrap_or_default())?,
+        None => gguf_architecture(weights.metadata().get_str(GGUF_ARCHITECTURE)?.unwrap_or_default())?,
     };
     let names = config.is_none().then_some(architecture.gguf_names);
     (architecture.load)(config, &mut Loader::new(weights, names))

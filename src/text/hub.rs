@@ -22,7 +22,8 @@ use tokenizers::AddedToken;
 const LIMIT: u64 = 256 << 20;
 
 /// The special tokens that transformers knows by name.
-const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+pub(super) const NAMED: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
     let config = optional_json(files, "tokenizer_config.json")?;

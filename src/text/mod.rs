@@ -2,6 +2,7 @@
 //! and from GGUF metadata, all behind one [`Tokenizer`].
 
 mod bytes;
+mod chat;
 mod compare;
 mod explain;
 mod gguf;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use stream::{Decoder, Stage};
 
 pub(crate) use bytes::letter_of;
+pub use chat::ChatTemplate;
 pub use explain::{Explained, Merge};
 pub use pair::{Joined, WordPiece};
 pub(crate) use split::{GPT2, Words};
@@ -158,12 +160,17 @@ impl Tokenizer {
         }
     }
 
+    /// As [`encode`](Self::encode) without adding special tokens, and where in the text each token lies.
+    pub fn pieces(&self, text: &str) -> Result<Vec<Piece>> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.encode_with_offsets(text),
+            Model::Sentencepiece(s) => Ok(s.encode(text, false)),
+        }
+    }
+
     /// As [`encode`](Self::encode) with special tokens, and where in the text each token lies.
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<Piece>> {
-        let pieces = match &self.inner.model {
-            Model::Pipeline(p) => p.encode_with_offsets(text)?,
-            Model::Sentencepiece(s) => s.encode(text, false),
-        };
+        let pieces = self.pieces(text)?;
         let mut at = 0;
         let mut all = Vec::with_capacity(pieces.len() + 2);
         for slot in &self.inner.template {

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::generate::{Event, Generation};
 use crate::reader::{Opened, open_with_progress};
 use crate::sample::GenerationConfig;
+use crate::text::Piece;
 use js_sys::{Function, Reflect};
 use loading::Loading;
 use serde::Serialize;
@@ -111,23 +112,24 @@ impl Engine {
         }
     }
 
-    /// The tokens of `text`: `[{id, text, start, end, unknown}]`, with offsets in UTF-16 units.
+    /// The tokens of `text`: `[{id, text, start, end, unknown, special}]`, with offsets in UTF-16 units.
     pub fn tokenize(&self, text: &str) -> Result<JsValue, JsValue> {
-        let tokenizer = self.inner.tokenizer();
-        let pieces = tokenizer.encode_with_offsets(text).map_err(thrown)?;
-        let units = utf16_offsets(text);
-        let mut out = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            let shown = if tokenizer.is_special(piece.id) {
-                tokenizer.token(piece.id).unwrap_or_default()
-            } else {
-                tokenizer.decode(&[piece.id], false).map_err(thrown)?
-            };
-            let (start, end) = (units[piece.start], units[piece.end]);
-            let unknown = tokenizer.is_unknown(piece, text);
-            out.push(json!({ "id": piece.id, "text": shown, "start": start, "end": end, "unknown": unknown }));
-        }
-        to_js(&out)
+        self.shown(text, &self.inner.tokenizer().encode_with_offsets(text).map_err(thrown)?)
+    }
+
+    /// The model's chat template: `{template, special_tokens, end_of_turn}`, or null where it has none.
+    pub fn chat(&self) -> Result<JsValue, JsValue> {
+        let Opened::Writer(writer) = &self.inner else { return Ok(JsValue::NULL) };
+        to_js(&writer.chat().map(|chat| {
+            json!({ "template": chat.template, "special_tokens": chat.special_tokens, "end_of_turn": chat.end_of_turn })
+        }))
+    }
+
+    /// The tokens of a text that a chat template made, as [`tokenize`](Self::tokenize) has them and with `special`; none
+    /// is added.
+    #[wasm_bindgen(js_name = tokenizeChat)]
+    pub fn tokenize_chat(&self, text: &str) -> Result<JsValue, JsValue> {
+        self.shown(text, &self.inner.tokenizer().pieces(text).map_err(thrown)?)
     }
 
     /// Begins a generation. `prompt` is a string or an array of ids, `config` an object of GenerationConfig parameters.
@@ -193,6 +195,28 @@ impl Engine {
     /// The model as one that writes.
     fn writer(&self) -> Result<&Writer, JsValue> {
         self.inner.writer().map_err(thrown)
+    }
+
+    /// Tokens of a text for JavaScript.
+    fn shown(&self, text: &str, pieces: &[Piece]) -> Result<JsValue, JsValue> {
+        let tokenizer = self.inner.tokenizer();
+        let units = utf16_offsets(text);
+        let mut out = Vec::with_capacity(pieces.len());
+        for &piece in pieces {
+            let special = tokenizer.is_special(piece.id);
+            let shown = if special {
+                tokenizer.token(piece.id).unwrap_or_default()
+            } else {
+                tokenizer.decode(&[piece.id], false).map_err(thrown)?
+            };
+            let (start, end) = (units[piece.start], units[piece.end]);
+            let unknown = tokenizer.is_unknown(piece, text);
+            let id = piece.id;
+            out.push(
+                json!({ "id": id, "text": shown, "start": start, "end": end, "unknown": unknown, "special": special }),
+            );
+        }
+        to_js(&out)
     }
 
     /// The ids of a prompt: a text, or ids already.

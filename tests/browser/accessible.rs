@@ -8,8 +8,9 @@ use xtask::npm::Package;
 const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 
 /// By the address, what is there once a view is complete.
-const VIEWS: [(&str, &str); 19] = [
+const VIEWS: [(&str, &str); 20] = [
     ("write", "#generate:not([disabled])"),
+    ("chat", "#chat-draft"),
     ("inside/tokens", "[data-panel=tokens][data-state=ready]"),
     ("inside/next", "[data-panel=next][data-state=ready]"),
     ("inside/branch", "[data-panel=branch][data-state=ready]"),
@@ -33,11 +34,9 @@ const VIEWS: [(&str, &str); 19] = [
 #[tokio::test]
 async fn axe_finds_nothing() {
     let Some(dist) = dist() else { return };
-    let script = AXE.ensure().unwrap_or_else(|error| panic!("{error:#}")).join("axe-core/axe.min.js");
-    let script = std::fs::read_to_string(script).unwrap();
     let host = Host::isolated(&dist).await;
     let page = Page::ready(&host.address("/")).await;
-    page.eval(&script, vec![]).await;
+    page.eval(&axe(), vec![]).await;
     let mut found = Vec::new();
     for theme in ["light", "dark"] {
         let choose = "const theme = document.querySelector('#theme'); theme.value = arguments[0]; theme.dispatchEvent(new Event('change'))";
@@ -70,6 +69,24 @@ async fn axe_finds_nothing() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     page.finish().await;
+}
+
+/// The script of axe-core.
+fn axe() -> String {
+    let script = AXE.ensure().unwrap_or_else(|error| panic!("{error:#}")).join("axe-core/axe.min.js");
+    std::fs::read_to_string(script).unwrap()
+}
+
+/// What axe-core finds in the page as it is, in both themes.
+pub async fn found_in(page: &Page, place: &str) -> Vec<String> {
+    page.eval(&axe(), vec![]).await;
+    let mut found = Vec::new();
+    for theme in ["light", "dark"] {
+        let choose = "const theme = document.querySelector('#theme'); theme.value = arguments[0]; theme.dispatchEvent(new Event('change'))";
+        page.eval(choose, vec![json!(theme)]).await;
+        found.extend(violations(page, place, theme).await);
+    }
+    found
 }
 
 /// Each violated rule with the places, by their selectors.

@@ -2,6 +2,7 @@
 mod accessible;
 mod api;
 mod builds;
+mod chat;
 #[path = "../common/mod.rs"]
 mod common;
 mod driver;

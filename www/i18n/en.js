@@ -6,12 +6,12 @@ export default {
 
   'views.label': 'Views',
   'views.write': 'Write',
+  'views.chat': 'Chat',
   'views.inside': 'See inside',
   'views.lessons': 'Lessons',
   'views.train': 'Train',
   'views.library': 'Models',
   'views.tasks': 'What to do with a model',
-  'views.chat': 'Chat',
   'views.translate': 'Translate',
   'views.summarise': 'Summarise',
   'views.ask': 'Ask',

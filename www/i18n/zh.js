@@ -8,12 +8,12 @@ export default {
 
   'views.label': '视图',
   'views.write': '写作',
+  'views.chat': '对话',
   'views.inside': '看里面',
   'views.lessons': '课程',
   'views.train': '训练',
   'views.library': '模型',
   'views.tasks': '用模型做什么',
-  'views.chat': '聊天',
   'views.translate': '翻译',
   'views.summarise': '摘要',
   'views.ask': '提问',

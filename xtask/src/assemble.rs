@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::engine::{ARTIFACTS, QR};
+use crate::engine::{ARTIFACTS, CHAT, QR};
 use crate::tools::{Toolbox, WASM_BINDGEN};
 use crate::{compress, precache, process, vendor};
 
@@ -19,7 +19,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let tools = Toolbox::with(&[WASM_BINDGEN])?;
     let target = process::target_dir()?;
-    for (artifact, folder) in ARTIFACTS.iter().map(|artifact| (artifact, "engine")).chain([(&QR, ".")]) {
+    for (artifact, folder) in ARTIFACTS.iter().map(|artifact| (artifact, "engine")).chain([(&QR, "."), (&CHAT, ".")]) {
         let built = artifact.build(&tools, &target)?;
         let place = args.staging.join(folder).join(artifact.name);
         copy(&built, &place, &|name| name != "stamp")?;

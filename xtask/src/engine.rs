@@ -1,4 +1,4 @@
-//! The engine as wasm: the list of artifacts, and how each comes from the root crate; and the small module beside it.
+//! The engine as wasm: the list of artifacts, and how each comes from the root crate; and the small modules beside it.
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -43,6 +43,8 @@ pub const ARTIFACTS: &[Artifact] = &[
 
 /// Draws the codes of links; fetched when the first is shown.
 pub const QR: Artifact = Artifact { name: "qr", package: "inkling-qr", rustflags: &[] };
+/// Renders chat templates; fetched by who chats.
+pub const CHAT: Artifact = Artifact { name: "chat", package: "inkling-chat", rustflags: &[] };
 
 /// What every artifact has besides: no place in the sources for each panic that may be, which takes 23 KB of the download.
 /// The same panic in a native build says where it is.

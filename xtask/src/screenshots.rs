@@ -24,6 +24,7 @@ pub struct Args {
 /// What is looked at: the name of the picture, and the address after #.
 const VIEWS: &[(&str, &str)] = &[
     ("write", "write"),
+    ("chat", "chat"),
     ("tokens", "inside/tokens"),
     ("next", "inside/next"),
     ("branch", "inside/branch"),

@@ -120,7 +120,7 @@ mod check;
 mod tests {
     use super::check::random;
     use super::*;
-    use crate::kernels::attention::Heads;
+    use crate::kernels::attention::{Heads, Reach};
     use candle_core::Var;
 
     /// A pass through most operations and back, on one thread or several: the same bits.

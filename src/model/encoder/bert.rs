@@ -266,6 +266,11 @@ fn load(names: &Names, fields: &Fields, loader: &mut Loader) -> Result<Box<dyn E
             rope_theta: None,
             qk_norm: false,
             attention_scale: heads.scale,
+            rotated: None,
+            parallel: false,
+            post_norms: false,
+            embedding_scale: None,
+            layers: Vec::new(),
         },
         parts: loader.parts(),
     };

@@ -216,10 +216,15 @@ fn load(fields: &Fields, loader: &mut Loader) -> Result<Box<dyn Encoder>> {
             rope_theta: Some(config.global_theta),
             qk_norm: false,
             attention_scale: heads.scale,
+            rotated: None,
+            parallel: false,
+            post_norms: false,
+            embedding_scale: None,
+            layers: Vec::new(),
         },
         parts: loader.parts(),
     };
-    let rotary = |theta: f32| Rotary { dim, theta, scaling: Scaling::None };
+    let rotary = |theta: f32| Rotary { head_dim: dim, dim, theta, scaling: Scaling::None };
     Ok(Box::new(ModernBert {
         spec,
         words,

@@ -91,6 +91,12 @@ export class Finder {
     this.#showFound();
   }
 
+  /** Writes a repository into the field, from where a person has it looked for: a link asks nobody. @param {string} text */
+  offer(text) {
+    this.#field.value = text;
+    this.#go.focus();
+  }
+
   #setHub() {
     const address = setHubAddress(this.#hub.value);
     if (address) this.#hub.removeAttribute('aria-invalid');

@@ -1,6 +1,6 @@
 /**
  * The Models view: getting a model from a hub or an address, what is kept in this browser, and what this browser can. Each
- * part is a file beside this one.
+ * part is a file beside this one. `#library/owner/name` has that repository in the field.
  */
 
 import { addWords, onLanguage, translate } from '../../i18n.js';
@@ -40,4 +40,10 @@ export function open(root, page) {
     abilities.relabel();
   });
   translate(root);
+  const route = () => {
+    const [view, ...rest] = location.hash.slice(1).split('/');
+    if (view === 'library' && rest.length > 0) finder.offer(decodeURIComponent(rest.join('/')));
+  };
+  addEventListener('hashchange', route);
+  route();
 }

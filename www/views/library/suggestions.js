@@ -1,10 +1,11 @@
 /**
  * Models that are known to run here and are worth a look. Sizes are about right: the hub says what they are when asked.
- * A further one is one more entry.
+ * A further one is one more entry; `chat`: it was trained to take turns, and the Chat view offers it.
  */
 
 const ENGLISH = ['en'];
 
+/** @type {{ repository: string, chat?: boolean, file: string | null, bytes: number, parameters: number, languages: string[], license: string, purpose: { en: string, zh: string } }[]} */
 export const SUGGESTIONS = [
   {
     repository: 'distilbert/distilgpt2',
@@ -79,7 +80,47 @@ export const SUGGESTIONS = [
     },
   },
   {
+    repository: 'HuggingFaceTB/SmolLM2-135M-Instruct',
+    chat: true,
+    file: null,
+    bytes: 271e6,
+    parameters: 135e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'Taught to reply: the smallest that chats at all. Quick, friendly, and often wrong.',
+      zh: '学过对话，能聊天的模型里最小的。快、友善，也常常出错。',
+    },
+  },
+  {
+    repository: 'HuggingFaceTB/SmolLM2-360M-Instruct-GGUF',
+    chat: true,
+    file: null,
+    bytes: 386e6,
+    parameters: 362e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'The next size, quantized: follows simple wishes in English.',
+      zh: '再大一号的量化版：能照办简单的英文请求。',
+    },
+  },
+  {
+    repository: 'unsloth/Llama-3.2-1B-Instruct-GGUF',
+    chat: true,
+    file: null,
+    bytes: 808e6,
+    parameters: 1.24e9,
+    languages: ['en', 'de', 'fr', 'it', 'pt', 'hi', 'es', 'th'],
+    license: 'Llama 3.2',
+    purpose: {
+      en: 'For computers with memory to spare: the best sense here in eight languages, and the slowest.',
+      zh: '适合内存充裕的电脑：八种语言，在这里最通顺，也最慢。',
+    },
+  },
+  {
     repository: 'Qwen/Qwen2.5-0.5B-Instruct-GGUF',
+    chat: true,
     file: null,
     bytes: 676e6,
     parameters: 494e6,
@@ -92,6 +133,7 @@ export const SUGGESTIONS = [
   },
   {
     repository: 'Qwen/Qwen3-0.6B-GGUF',
+    chat: true,
     file: null,
     bytes: 639e6,
     parameters: 596e6,

@@ -1,6 +1,7 @@
-//! `cargo xtask generate`: continue a prompt, or each of a file of prompts.
+//! `cargo xtask generate`: continue a prompt or each of a file of prompts, or reply to messages.
 
 use super::ModelArgs;
+use super::messages::Conversation;
 use super::parameters::Parameters;
 use anyhow::{Context, Result, ensure};
 use inkling::Engine;
@@ -17,11 +18,13 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// The text to continue
-    #[arg(long, allow_hyphen_values = true, required_unless_present = "prompts")]
+    #[arg(long, allow_hyphen_values = true, required_unless_present_any = ["prompts", "messages"])]
     prompt: Option<String>,
     /// A file of texts to continue one by one, with <|endoftext|> between them
     #[arg(long, conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
+    #[command(flatten)]
+    conversation: Conversation,
     /// Print one JSON object for each prompt instead of the text as it comes
     #[arg(long)]
     json: bool,
@@ -30,11 +33,19 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let prompts = args.prompt.clone().map_or_else(|| read_prompts(&args), |prompt| Ok(vec![prompt]))?;
     let mut engine = args.model.open()?;
     let mut config = args.parameters.over(engine.defaults())?;
     config.seed.get_or_insert_with(clock);
-    prompts.iter().try_for_each(|prompt| answer(&mut engine, prompt, config.clone(), args.json))
+    if let Some(text) = args.conversation.text(&engine)? {
+        config.eos_token_id.extend(engine.chat().iter().flat_map(|chat| &chat.end_of_turn));
+        let ids = engine.encode_chat(&text)?;
+        return answer(&mut engine, "", ids, config, args.json);
+    }
+    let prompts = args.prompt.clone().map_or_else(|| read_prompts(&args), |prompt| Ok(vec![prompt]))?;
+    prompts.iter().try_for_each(|prompt| {
+        let ids = engine.encode_prompt(prompt)?;
+        answer(&mut engine, prompt, ids, config.clone(), args.json)
+    })
 }
 
 fn read_prompts(args: &Args) -> Result<Vec<String>> {
@@ -46,10 +57,9 @@ fn read_prompts(args: &Args) -> Result<Vec<String>> {
     Ok(prompts)
 }
 
-/// Prints what the model makes of one prompt.
-fn answer(engine: &mut Engine, prompt: &str, config: GenerationConfig, json: bool) -> Result<()> {
+/// Prints what the model makes of one prompt: a text that is shown before, and its tokens.
+fn answer(engine: &mut Engine, prompt: &str, prompt_ids: Vec<u32>, config: GenerationConfig, json: bool) -> Result<()> {
     let seed = config.seed;
-    let prompt_ids = engine.encode_prompt(prompt)?;
     let mut generation = Generation::start(engine, prompt_ids.clone(), config)?;
 
     let began = Instant::now();

@@ -5,6 +5,7 @@ pub mod eval;
 pub mod generate;
 pub mod inspect;
 pub mod logits;
+mod messages;
 pub mod parameters;
 pub mod tokenize;
 

@@ -1,5 +1,6 @@
 //! `cargo xtask tokenize`: text to tokens.
 
+use super::messages::Conversation;
 use anyhow::Result;
 use serde_json::json;
 use std::path::PathBuf;
@@ -10,19 +11,31 @@ pub struct Args {
     #[arg(long)]
     model: PathBuf,
     /// The text
-    #[arg(long, allow_hyphen_values = true)]
-    text: String,
-    /// Print {"ids","tokens"} instead of a line per token
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "messages", conflicts_with = "messages")]
+    text: Option<String>,
+    #[command(flatten)]
+    conversation: Conversation,
+    /// Print {"text","ids","tokens"} instead of a line per token
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: Args) -> Result<()> {
     let engine = super::open(&args.model)?;
-    let ids = engine.tokenizer().encode(&args.text, true)?;
+    let (text, ids) = match args.conversation.text(&engine)? {
+        Some(text) => {
+            let ids = engine.encode_chat(&text)?;
+            (text, ids)
+        }
+        None => {
+            let text = args.text.unwrap_or_default();
+            let ids = engine.tokenizer().encode(&text, true)?;
+            (text, ids)
+        }
+    };
     let tokens: Vec<String> = ids.iter().map(|&id| engine.tokenizer().token(id).unwrap_or_default()).collect();
     if args.json {
-        println!("{}", json!({ "ids": ids, "tokens": tokens }));
+        println!("{}", json!({ "text": text, "ids": ids, "tokens": tokens }));
     } else {
         ids.iter().zip(tokens).for_each(|(id, token)| println!("{id:>6}  {token:?}"));
     }
