@@ -232,6 +232,7 @@ impl Opened {
     /// What the model can do, by the names of transformers' pipelines; the first is what it is for.
     pub fn tasks(&self) -> &'static [&'static str] {
         match self {
+            Self::Writer(engine) if engine.chat().is_some() => &["text-generation", "chat"],
             Self::Writer(_) => &["text-generation"],
             Self::Reader(reader) => reader.tasks(),
         }
