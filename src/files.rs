@@ -200,7 +200,7 @@ impl Files {
 }
 
 /// What a model's folder may have beside its weights and its configuration.
-pub const COMPANIONS: [&str; 16] = [
+pub const COMPANIONS: [&str; 20] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -210,6 +210,10 @@ pub const COMPANIONS: [&str; 16] = [
     "merges.txt",
     "vocab.txt",
     "tokenizer.model",
+    "spiece.model",
+    "source.spm",
+    "target.spm",
+    "target_vocab.json",
     "chat_template.jinja",
     "chat_template.json",
     "sentencepiece.bpe.model",

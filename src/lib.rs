@@ -4,6 +4,7 @@
 //!
 //! - [`engine`]: opens a model that writes from its [`files`], by way of [`checkpoint`], and holds what it needs to run;
 //!   [`reader`]: the same for models that read, and [`open`] for either kind.
+//! - [`abilities`]: what a model can be used for.
 //! - [`generate`]: the only generation loop; [`sample`] has its parameters and rules.
 //! - [`tasks`]: what is done with models that read: filling masks, finding answers, making vectors.
 //! - [`model`]: one file per architecture, built of [`layers`], which rest on [`kernels`].
@@ -18,6 +19,7 @@
 // The one instruction of the threads build that is not stable yet: sleeping until a value in memory changes.
 #![cfg_attr(all(target_arch = "wasm32", target_feature = "atomics"), feature(stdarch_wasm_atomic_wait))]
 
+pub mod abilities;
 pub mod checkpoint;
 pub mod convert;
 pub mod engine;

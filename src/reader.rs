@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::inspect::Shown;
-use crate::model::encoder::{self, Encoder, Head, MaskedHead};
+use crate::model::encoder::{self, Encoder, Head};
 use crate::model::{Pass, Probe, Spec};
 use crate::text::Tokenizer;
 use crate::weights::Progress;
@@ -149,6 +149,14 @@ impl Reader {
         self.pass(texts, None)
     }
 
+    /// What the model predicts of a text.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn predictions(&self, text: &Tokens) -> Result<Predictions<'_>> {
+        Ok(Predictions { head: self.encoder.head(), hidden: self.read(std::slice::from_ref(text))? })
+    }
+
     /// [`read`](Self::read) of one text, looked at.
     pub(crate) fn read_seen(&self, text: &Tokens, probe: &mut Probe) -> Result<Tensor> {
         self.pass(std::slice::from_ref(text), Some(probe))
@@ -172,21 +180,43 @@ impl Reader {
         }
     }
 
-    /// The head for masked tokens.
-    ///
-    /// # Errors
-    /// [`Error::WrongTask`] for a model that has none.
-    pub(crate) fn masked_head(&self) -> Result<&MaskedHead> {
-        match self.encoder.head() {
-            Head::Masked(head) => Ok(head),
-            _ => Err(self.cannot("fill-mask")),
-        }
-    }
-
     /// The error for a task that is none of the model's.
     pub fn cannot(&self, task: &str) -> Error {
         let found = format!("{} for {}", self.spec().architecture, self.tasks().join(" and "));
         Error::WrongTask { expected: format!("a model for {task}"), found }
+    }
+}
+
+/// A text that has been read, and the head that predicts.
+pub struct Predictions<'a> {
+    head: &'a Head,
+    hidden: Tensor,
+}
+
+impl Predictions<'_> {
+    /// Logits of the tokens that may stand in a place, `[vocab_size]`; none for a model without a head for masked tokens.
+    ///
+    /// # Errors
+    /// Those of the tensor library, for a place that is not in the text.
+    pub fn masked(&self, at: usize) -> Result<Option<Vec<f32>>> {
+        let Head::Masked(head) = self.head else { return Ok(None) };
+        Ok(Some(head.forward(&self.hidden.narrow(0, at, 1)?)?.flatten_all()?.to_vec1()?))
+    }
+
+    /// Logits of the beginning and of the end of an answer, `[tokens]` each; none for a model without a head for answers.
+    ///
+    /// # Errors
+    /// Those of the tensor library.
+    pub fn ends(&self) -> Result<Option<[Vec<f32>; 2]>> {
+        self.head.ends(&self.hidden)
+    }
+
+    /// The last hidden state of a place, `[hidden_size]`.
+    ///
+    /// # Errors
+    /// Those of the tensor library, for a place that is not in the text.
+    pub fn state(&self, at: usize) -> Result<Vec<f32>> {
+        Ok(self.hidden.narrow(0, at, 1)?.flatten_all()?.to_vec1()?)
     }
 }
 
@@ -230,11 +260,10 @@ pub fn open_with_progress(files: Files, progress: Progress) -> Result<Opened> {
 
 impl Opened {
     /// What the model can do, by the names of transformers' pipelines; the first is what it is for.
-    pub fn tasks(&self) -> &'static [&'static str] {
+    pub fn tasks(&self) -> Vec<&'static str> {
         match self {
-            Self::Writer(engine) if engine.chat().is_some() => &["text-generation", "chat"],
-            Self::Writer(_) => &["text-generation"],
-            Self::Reader(reader) => reader.tasks(),
+            Self::Writer(engine) => engine.tasks(),
+            Self::Reader(reader) => reader.tasks().to_vec(),
         }
     }
 

@@ -50,7 +50,7 @@ fn in_bounds(template: &str, context: &str, now: i64) -> Result<String, Error> {
 /// values costs no fuel. What is too late is left behind.
 #[cfg(not(target_arch = "wasm32"))]
 fn in_bounds(template: &str, context: &str, now: i64) -> Result<String, Error> {
-    const STACK: usize = 512 << 20;
+    const STACK: usize = 64 << 20;
     const TIME: std::time::Duration = std::time::Duration::from_secs(3);
     let (template, context) = (template.to_string(), context.to_string());
     let (send, receive) = std::sync::mpsc::channel();

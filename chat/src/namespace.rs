@@ -18,7 +18,7 @@ const DEEPEST: usize = 100;
 /// How many values may lie in one, those that lie in several places counted for each.
 const MOST: usize = 200_000;
 /// How many of them one unit of fuel pays for.
-const FUEL_SHARE: usize = 4;
+const FUEL_SHARE: usize = 2;
 
 #[derive(Default)]
 pub struct Namespace(Mutex<BTreeMap<Arc<str>, Value>>);

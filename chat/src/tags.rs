@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::namespace::{ASSIGN, KEEP};
 
 /// The longest tag, its texts in quotes not counted: every operator of an expression lies in another one.
-const LONGEST_TAG: usize = 16 << 10;
+const LONGEST_TAG: usize = 4 << 10;
 
 /// A `{% set %}` whose `{% endset %}` is to come: what to set then, if minijinja cannot.
 type OpenSet = Option<Assignment>;

@@ -63,9 +63,9 @@ fn depth_has_an_end() {
         "{% set s = namespace(x=1) %}{% for i in range(9999) %}{% set s.x = [s.x] %}{% endfor %}{{ s.x }}".into(),
         "{% set s = namespace(x=1) %}{% for i in range(9999) %}{% set s.x = {'a': s.x} %}{% endfor %}{{ s.x | tojson }}".into(),
         format!("{{% set x = [] %}}{}{{{{ x }}}}", "{% set x = [x] %}".repeat(3000)),
-        format!("{}1{}", "{{ ((".repeat(500), ")) }}".repeat(500)),
+        format!("{}1{}", "{{ ((".repeat(300), ")) }}".repeat(300)),
         "{% if 1 %}".repeat(3000),
-        format!("{{{{ {}1{} }}}}", "[".repeat(5000), "]".repeat(5000)),
+        format!("{{{{ {}1{} }}}}", "[".repeat(1500), "]".repeat(1500)),
     ] {
         assert_code(&template, "bad_template");
     }
@@ -73,13 +73,13 @@ fn depth_has_an_end() {
     for (first, more) in
         [("1", "+1"), ("a", ".b"), ("'a'", "|upper"), ("1", " and 1"), ("1", " if 1 else 1"), ("a", "[0]")]
     {
-        let (short, long) = (more.repeat(15_000 / more.len()), more.repeat(40_000 / more.len()));
+        let (short, long) = (more.repeat(4_000 / more.len()), more.repeat(40_000 / more.len()));
         assert_code(&format!("{{{{ {first}{long} }}}}"), "template_limit");
         // Whether this is an error is Jinja's affair; that it comes back is ours.
         drop(render(&format!("{{{{ {first}{short} }}}}"), ASKED, 0));
     }
     for sign in ["-", "not ", "~", "+"] {
-        drop(render(&format!("{{{{ {}1 }}}}", sign.repeat(15_000 / sign.len())), ASKED, 0));
+        drop(render(&format!("{{{{ {}1 }}}}", sign.repeat(4_000 / sign.len())), ASKED, 0));
     }
 }
 

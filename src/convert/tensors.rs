@@ -101,7 +101,7 @@ impl Plan {
                 bytes = self.reorder(&bytes, rows, bytes.len() / rows.max(1))?;
             }
             Some(Otherwise::OneMore) => {
-                bytes = self.encode(&bytes, own, Format::F32, len)?;
+                bytes = encode(&self.name, &bytes, own, Format::F32, len)?;
                 own = Format::F32;
                 let more = if to == Side::Gguf { 1.0 } else { -1.0 };
                 for value in bytes.as_chunks_mut::<4>().0 {
@@ -110,14 +110,14 @@ impl Plan {
             }
             Some(Otherwise::Transposed) => {
                 if own.block_len() > 1 {
-                    bytes = self.encode(&bytes, own, Format::F32, len)?;
+                    bytes = encode(&self.name, &bytes, own, Format::F32, len)?;
                     own = Format::F32;
                 }
                 bytes = transpose(&bytes, rows, cols, own.block_bytes())?;
                 len = rows;
             }
         }
-        if own == format { Ok(bytes) } else { self.encode(&bytes, own, format, len) }
+        if own == format { Ok(bytes) } else { encode(&self.name, &bytes, own, format, len) }
     }
 
     /// Rows in the other file's order.
@@ -143,29 +143,29 @@ impl Plan {
         }
         Ok(out)
     }
+}
 
-    /// Rows of `len` values from one format to another.
-    fn encode(&self, bytes: &[u8], from: Format, to: Format, len: usize) -> Result<Vec<u8>> {
-        /// The largest f16; beyond it neither values nor the scales of blocks are safe.
-        const LARGEST: f32 = 65504.0;
-        let bad = |expected: String, found: String| Error::BadTensor { name: self.name.clone(), expected, found };
-        let limit = if matches!(to, Format::F32 | Format::BF16) { f32::MAX } else { LARGEST };
-        let blocks = |format: Format| {
-            format
-                .row_bytes(len)
-                .filter(|bytes| *bytes > 0)
-                .ok_or_else(|| bad(format!("rows of a multiple of {} values", format.block_len()), len.to_string()))
-        };
-        let (from_row, to_row) = (blocks(from)?, blocks(to)?);
-        let mut out = try_vec(0u8, bytes.len() / from_row * to_row, "a tensor in its new format")?;
-        let mut values = try_vec(0f32, len, "a row of a tensor")?;
-        for (row, out) in bytes.chunks_exact(from_row).zip(out.chunks_exact_mut(to_row)) {
-            from.dequantize(row, &mut values);
-            if let Some(value) = values.iter().find(|value| !value.is_finite() || value.abs() > limit) {
-                return Err(bad(format!("values of at most {limit:e} for {}", to.name()), value.to_string()));
-            }
-            to.quantize(&values, out);
+/// Rows of `len` values of tensor `name` from one format to another.
+pub fn encode(name: &str, bytes: &[u8], from: Format, to: Format, len: usize) -> Result<Vec<u8>> {
+    /// The largest f16; beyond it neither values nor the scales of blocks are safe.
+    const LARGEST: f32 = 65504.0;
+    let bad = |expected: String, found: String| Error::BadTensor { name: name.to_string(), expected, found };
+    let limit = if matches!(to, Format::F32 | Format::BF16) { f32::MAX } else { LARGEST };
+    let blocks = |format: Format| {
+        format
+            .row_bytes(len)
+            .filter(|bytes| *bytes > 0)
+            .ok_or_else(|| bad(format!("rows of a multiple of {} values", format.block_len()), len.to_string()))
+    };
+    let (from_row, to_row) = (blocks(from)?, blocks(to)?);
+    let mut out = try_vec(0u8, bytes.len() / from_row * to_row, "a tensor in its new format")?;
+    let mut values = try_vec(0f32, len, "a row of a tensor")?;
+    for (row, out) in bytes.chunks_exact(from_row).zip(out.chunks_exact_mut(to_row)) {
+        from.dequantize(row, &mut values);
+        if let Some(value) = values.iter().find(|value| !value.is_finite() || value.abs() > limit) {
+            return Err(bad(format!("values of at most {limit:e} for {}", to.name()), value.to_string()));
         }
-        Ok(out)
+        to.quantize(&values, out);
     }
+    Ok(out)
 }

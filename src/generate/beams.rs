@@ -5,7 +5,7 @@ use super::{FinishReason, Finished, Limits, Running, next_logits, row};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::KvCache;
-use crate::sample::{Context, Dice, EarlyStopping, GenerationConfig, apply_rules, log_softmax};
+use crate::sample::{Dice, EarlyStopping, GenerationConfig, apply_rules, log_softmax};
 
 /// What transformers adds to a score to put it behind every real one.
 const LAST: f32 = -1e9;
@@ -95,8 +95,7 @@ impl Beams {
         for (index, beam) in self.running.iter_mut().enumerate() {
             let mut scores = std::mem::take(&mut beam.logits);
             log_softmax(&mut scores)?;
-            let context = Context { ids: &beam.ids, new_tokens: beam.ids.len() - limits.prompt };
-            apply_rules(config, &context, &mut scores)?;
+            apply_rules(config, &limits.context(&beam.ids), &mut scores)?;
             all.extend(scores.iter().enumerate().map(|(token, score)| (beam.score + score, index, token as u32)));
         }
         // Drawing without replacement by adding Gumbel noise and taking the best (Kool et al. 2019).

@@ -29,14 +29,21 @@ pub struct Array<'a> {
 /// All of it but the arrays.
 pub fn json(model: &dyn Shown, found: &Inspection) -> Value {
     let heads = model.spec().heads;
-    let tokens = found.ids.iter().map(|id| object([("id", (*id).into()), ("text", model.token_text(*id).into())]));
+    let tokens = |ids: &[u32]| -> Value {
+        ids.iter().map(|id| object([("id", (*id).into()), ("text", model.token_text(*id).into())])).collect()
+    };
     let mut out = object([
         ("ids", found.ids.clone().into()),
-        ("tokens", tokens.collect()),
+        ("tokens", tokens(&found.ids)),
         ("topK", candidates(model, &found.top_k)),
         ("entropy", found.entropy.into()),
     ]);
     let mut put = |name: &str, value: Value| out[name] = value;
+    if let Some(source) = &found.source {
+        let pieces: Value = source.ids.iter().map(|id| source_token(model, *id)).collect();
+        put("source", object([("ids", source.ids.clone().into()), ("tokens", pieces)]));
+        put("labels", tokens(&source.labels));
+    }
     if !found.attention.is_empty() {
         put("attention", attention(found, heads));
     }
@@ -82,6 +89,11 @@ pub fn json(model: &dyn Shown, found: &Inspection) -> Value {
     out
 }
 
+/// A token of a source, whose vocabulary may be another than that of the text.
+fn source_token(model: &dyn Shown, id: u32) -> Value {
+    object([("id", id.into()), ("text", model.source_text(id).into())])
+}
+
 /// The arrays, each with its place.
 pub fn arrays<'a>(model: &dyn Shown, found: &'a Inspection) -> Vec<Array<'a>> {
     let spec = model.spec();
@@ -105,6 +117,13 @@ pub fn arrays<'a>(model: &dyn Shown, found: &'a Inspection) -> Vec<Array<'a>> {
         let cells = overview.cells;
         put(&["overview", "values"], vec![spec.layers, spec.heads, cells, cells], &overview.values);
         put(&["overview", "habits"], vec![spec.layers, spec.heads, 3], &overview.habits);
+    }
+    if let (Some(source), Some(encoder)) = (&found.source, model.encoder()) {
+        let m = source.ids.len();
+        put(&["crossAttentions"], vec![spec.layers, spec.heads, n, m], &source.cross_attentions);
+        put(&["encoderAttentions"], vec![encoder.layers, encoder.heads, m, m], &source.encoder_attentions);
+        let states = vec![encoder.layers + 1, m, spec.hidden_size];
+        put(&["encoderHiddenStates"], states, &source.encoder_hidden_states);
     }
     put(&["norms"], vec![rows, n], &found.norms);
     put(&["hiddenStates"], vec![rows, n, spec.hidden_size], &found.hidden_states);
@@ -182,6 +201,7 @@ fn site_name(site: Site) -> &'static str {
         Site::Embedding => "embedding",
         Site::Position => "position",
         Site::Attention => "attention",
+        Site::Cross => "cross",
         Site::FeedForward => "feedForward",
         Site::Norm => "norm",
         _ => "stream",

@@ -12,6 +12,8 @@ pub enum Norm {
     /// `x / sqrt(mean(x²) + eps) · (weight + shift)` (Zhang and Sennrich 2019); Gemma's weights are shifted by one while
     /// they are trained.
     Rms { weight: Tensor, shift: f32, eps: f32 },
+    /// `x` as it is: what follows the last block of a model whose blocks end with a norm.
+    None,
 }
 
 impl Norm {
@@ -21,6 +23,7 @@ impl Norm {
             Self::Layer { weight, bias, eps } => tracked::layer_norm(x, weight, bias, *eps),
             Self::Rms { weight, shift: 0.0, eps } => tracked::rms_norm(x, weight, *eps),
             Self::Rms { weight, shift, eps } => tracked::rms_norm(x, &(weight + f64::from(*shift))?, *eps),
+            Self::None => Ok(x.clone()),
         }
     }
 
@@ -38,6 +41,7 @@ impl Norm {
         let (weight, shift, eps, centred) = match self {
             Self::Layer { weight, eps, .. } => (weight, 0.0, eps, true),
             Self::Rms { weight, shift, eps } => (weight, *shift, eps, false),
+            Self::None => return Ok(part.to_vec()),
         };
         let (whole_mean, part_mean) = if centred { (mean_of(x), mean_of(part)) } else { (0.0, 0.0) };
         let variance = x.iter().map(|x| (x - whole_mean) * (x - whole_mean)).sum::<f32>() / n;
@@ -51,7 +55,7 @@ impl Norm {
     pub fn bias(&self) -> Result<Option<Vec<f32>>> {
         match self {
             Self::Layer { bias, .. } => with_values(bias, |bias| Ok(Some(bias.to_vec()))),
-            Self::Rms { .. } => Ok(None),
+            Self::Rms { .. } | Self::None => Ok(None),
         }
     }
 }

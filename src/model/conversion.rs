@@ -29,6 +29,18 @@ pub enum Otherwise {
     OneMore,
 }
 
+/// Of an architecture whose models have no GGUF form here: a folder in another number format can still be written.
+pub const FOLDERS_ONLY: Conversion =
+    Conversion { otherwise: &[], to_gguf: |_| Err(no_gguf()), to_json: |_| Err(no_gguf()) };
+
+fn no_gguf() -> Error {
+    Error::Unsupported {
+        what: "this architecture in a GGUF file".into(),
+        expected: "--to safetensors, or a decoder".into(),
+        found: "an encoder-decoder".into(),
+    }
+}
+
 /// A model's configuration as GGUF has it.
 pub struct GgufForm {
     /// Keys below the architecture's name.

@@ -376,6 +376,17 @@ impl<'a> Loader<'a> {
         self.values(file_name, len).map(Some)
     }
 
+    /// A matrix of one row, `[1, len]`, when there is one; its name is the same with and without a prefix.
+    pub fn optional_row(&mut self, file_name: &str, len: usize) -> Result<Option<Tensor>> {
+        if !self.has(file_name) {
+            return Ok(None);
+        }
+        let (format, bytes) = self.read(file_name, &[1, len])?;
+        let mut values = try_vec(0f32, len, "a row")?;
+        format.dequantize(&bytes, &mut values);
+        Ok(Some(Tensor::from_vec(values, (1, len), &Device::Cpu)?))
+    }
+
     /// The values of a tensor of one dimension.
     fn values(&mut self, file_name: &str, len: usize) -> Result<Vec<f32>> {
         let (format, bytes) = self.read(file_name, &[len])?;

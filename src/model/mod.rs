@@ -1,33 +1,39 @@
-//! Decoder architectures: the trait they share, the list of them, and one forward pass over a batch of sequences.
-//! Encoders have a trait and a list of their own.
+//! Architectures that write, decoders and encoder-decoders: the trait they share, the list of them, and one forward pass
+//! over a batch of sequences. Encoders have a trait and a list of their own.
 
 mod config;
 pub mod conversion;
 pub mod encoder;
+mod form;
 pub mod gemma;
 pub mod gpt2;
 pub mod gpt_neox;
 pub mod llama;
 mod loader;
+pub mod marian;
 pub mod mistral;
 pub mod phi3;
 pub mod probe;
 pub mod qwen;
 mod rope;
+pub mod seq2seq;
 pub mod smollm3;
+pub mod t5;
 pub mod variables;
 mod windows;
 
 pub use config::Fields;
+pub use form::{Form, LayerForm};
 pub use loader::{HEADS, Loader, Part};
-pub use probe::{Probe, Site};
+pub use probe::{Attending, Probe, Site};
+pub use seq2seq::EncoderSpec;
 pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
 use crate::kernels::attention::{Heads, Held, Reach, Relative, attention};
 use crate::kernels::tracked::{self, Mask};
-use crate::layers::{Embedding, KvCache, Linear, Norm, rows, with_values};
+use crate::layers::{Crossed, Embedding, KvCache, Linear, Norm, rows, with_values};
 use crate::train::Random;
 use crate::weights::Weights;
 use candle_core::Tensor;
@@ -60,55 +66,6 @@ pub struct Spec {
     pub parts: Vec<Part>,
 }
 
-/// In what decoders differ that are otherwise alike.
-#[derive(Clone, Debug, Default)]
-pub struct Form {
-    /// `LayerNorm` or `RMSNorm`.
-    pub norm: &'static str,
-    /// What the norms add below the root.
-    pub norm_epsilon: f32,
-    /// The activation function by its Hugging Face name.
-    pub activation: &'static str,
-    /// Whether a second projection is multiplied with the activations.
-    pub gated: bool,
-    /// The width of the feed-forward part.
-    pub inner_size: usize,
-    /// The base of the rotary embedding; `None`: positions have learned embeddings.
-    pub rope_theta: Option<f32>,
-    /// Whether queries and keys are normed head by head.
-    pub qk_norm: bool,
-    /// The factor on the scores of attention; of the first layer, where they differ.
-    pub attention_scale: f32,
-    /// Values of a head that are rotated, where it is not the whole.
-    pub rotated: Option<usize>,
-    /// Whether the feed-forward part reads what attention reads, beside it, and not after it.
-    pub parallel: bool,
-    /// Whether what a part adds to the stream is normed before.
-    pub post_norms: bool,
-    /// The factor on the embeddings.
-    pub embedding_scale: Option<f32>,
-    /// In what layers differ; empty when they are alike.
-    pub layers: Vec<LayerForm>,
-}
-
-/// What a layer need not have in common with the others.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LayerForm {
-    /// How many positions it sees, itself among them; `None`: all before it.
-    pub window: Option<usize>,
-    /// The base of its rotary embedding; `None`: nothing is rotated.
-    pub rope_theta: Option<f32>,
-}
-
-impl Form {
-    /// [`Self::layers`] of what layers are like: nothing when they are alike and have no window.
-    fn told_apart(layers: impl Iterator<Item = LayerForm> + Clone) -> Vec<LayerForm> {
-        let first = layers.clone().next();
-        let plain = layers.clone().all(|layer| Some(layer) == first && layer.window.is_none());
-        if plain { Vec::new() } else { layers.collect() }
-    }
-}
-
 impl Spec {
     /// An empty cache of the right shape.
     pub fn cache(&self, kind: CacheType) -> KvCache {
@@ -116,9 +73,22 @@ impl Spec {
     }
 }
 
-/// A decoder-only transformer.
+/// A transformer that writes: a decoder, or the decoder of an encoder-decoder with its encoder.
 pub trait Decoder {
     fn spec(&self) -> &Spec;
+
+    /// What is known of its encoder, where it has one. A text is then written from a source text.
+    fn encoder(&self) -> Option<&EncoderSpec> {
+        None
+    }
+
+    /// Reads a source text; what it gives is what the decoder attends to.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`], [`Error::ContextFull`].
+    fn encode(&self, _ids: &[u32], _kind: CacheType, _probe: Option<&mut Probe>) -> Result<Option<Crossed>> {
+        Ok(None)
+    }
 
     /// Runs the new positions of every sequence through all layers and adds them to the caches.
     /// Returns `[rows, hidden_size]`, the sequences one after the other, after the final norm.
@@ -180,6 +150,10 @@ pub const ARCHITECTURES: &[Architecture] = &[
     smollm3::ARCHITECTURE,
     gemma::ARCHITECTURE,
     gpt_neox::ARCHITECTURE,
+    t5::T5,
+    t5::MT5,
+    marian::MARIAN,
+    marian::BART,
 ];
 
 /// Where GGUF metadata name it.
@@ -214,7 +188,7 @@ fn named(name: &str, of: fn(&Architecture) -> &'static str) -> Option<&'static A
 }
 
 /// The error for a model that nothing here reads.
-fn unknown(name: &str) -> Error {
+pub(crate) fn unknown(name: &str) -> Error {
     let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
     unsupported(name, "model_type", &known.collect::<Vec<_>>())
 }
@@ -452,7 +426,8 @@ impl<'a> Pass<'a> {
         let cached = cached.filter_map(|((ids, cache), &past)| {
             cache.as_ref().map(|cache| Share { rows: ids.len(), past, held: cache.layer(layer) })
         });
-        let attended = attend_to(&mut self.probe, layer, heads, q, bias, &cached.collect::<Vec<_>>())?;
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Within));
+        let attended = attend_to(look, layer, heads, q, bias, &cached.collect::<Vec<_>>())?;
         self.see(layer, Site::Heads, &attended)?;
         Ok(attended)
     }
@@ -479,7 +454,8 @@ impl<'a> Pass<'a> {
             })
         })?;
         let shares = self.sequences.iter().zip(&held).map(|((ids, _), held)| Share { rows: ids.len(), past: 0, held });
-        let attended = attend_to(&mut self.probe, layer, heads, q, bias, &shares.collect::<Vec<_>>())?;
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Within));
+        let attended = attend_to(look, layer, heads, q, bias, &shares.collect::<Vec<_>>())?;
         self.see(layer, Site::Heads, &attended)?;
         Ok(attended)
     }
@@ -497,7 +473,8 @@ impl<'a> Pass<'a> {
         let sources = self.sequences.iter().zip(&self.past).map(share).collect::<Result<Vec<_>>>()?;
         let shares =
             sources.iter().map(|(rows, past, crossed)| Share { rows: *rows, past: *past, held: crossed.layer(layer) });
-        attend_to(&mut None, layer, heads, q, None, &shares.collect::<Vec<_>>())
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Across));
+        attend_to(look, layer, heads, q, None, &shares.collect::<Vec<_>>())
     }
 
     fn see_all(&mut self, layer: usize, qkv: [&Tensor; 3]) -> Result<()> {
@@ -513,7 +490,7 @@ struct Share<'a> {
 }
 
 fn attend_to(
-    probe: &mut Option<&mut Probe>,
+    mut look: Option<(&mut Probe, Attending)>,
     layer: usize,
     heads: Heads,
     q: &Tensor,
@@ -527,14 +504,14 @@ fn attend_to(
         for Share { rows, past, held } in shares {
             let end = row + rows;
             let total = held.first().map_or(0, |head| head.len(heads.dim));
-            let weights = match probe {
-                Some(probe) => probe.room(layer, heads.query * rows * total)?,
+            let weights = match &mut look {
+                Some((probe, attending)) => probe.room(*attending, layer, heads.query * rows * total)?,
                 None => None,
             };
             out.extend(attention(heads, &q[row * width..end * width], held, *past, bias, weights)?);
             row = end;
         }
-        if let Some(probe) = probe {
+        if let Some((probe, Attending::Within)) = look {
             probe.silence(layer, heads.dim, width, &mut out);
         }
         rows(out, row)

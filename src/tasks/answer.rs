@@ -137,8 +137,7 @@ impl Answering {
     fn read(&mut self, reader: &Reader, window: Range<usize>) -> Result<()> {
         let ids: Vec<u32> = self.words[window.clone()].iter().map(|word| word.piece.id).collect();
         let (tokens, second) = reader.join(&self.question, &ids)?;
-        let hidden = reader.read(std::slice::from_ref(&tokens))?;
-        let Some(ends) = reader.encoder.head().ends(&hidden)? else {
+        let Some(ends) = reader.predictions(&tokens)?.ends()? else {
             return Err(reader.cannot("question-answering"));
         };
         let cls = reader.tokenizer.cls_token_id();

@@ -4,7 +4,6 @@ use super::{Arguments, Outcome, Step, Task};
 use crate::error::{Error, Result};
 use crate::reader::{Reader, Tokens};
 use crate::sample::softmax;
-use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 
 /// Candidates are shown up to this many.
@@ -38,7 +37,9 @@ impl FillMask {
     /// [`Error::WrongTask`] for a model without such a head; [`Error::BadParameter`] for a text without a mask;
     /// [`Error::ContextFull`].
     pub fn new(reader: &Reader, text: &str, top_k: usize, targets: Option<&[String]>) -> Result<Self> {
-        reader.masked_head()?;
+        if reader.tasks().first() != Some(&"fill-mask") {
+            return Err(reader.cannot("fill-mask"));
+        }
         let Some(mask) = reader.tokenizer.mask_token_id() else { return Err(reader.cannot("fill-mask")) };
         let tokens = reader.encode(text)?;
         let masks: Vec<usize> =
@@ -81,13 +82,11 @@ impl FillMask {
 
 impl Task for FillMask {
     fn step(&mut self, reader: &Reader) -> Result<Step> {
-        let hidden = reader.read(std::slice::from_ref(&self.tokens))?;
-        let at: Vec<u32> = self.masks.iter().map(|at| *at as u32).collect();
-        let hidden = hidden.index_select(&Tensor::new(at, &Device::Cpu)?, 0)?;
+        let predictions = reader.predictions(&self.tokens)?;
         let mut filled = Vec::with_capacity(self.masks.len());
-        for (row, &at) in self.masks.iter().enumerate() {
-            let logits = reader.masked_head()?.forward(&hidden.narrow(0, row, 1)?)?;
-            let probabilities = softmax(&logits.flatten_all()?.to_vec1::<f32>()?)?;
+        for &at in &self.masks {
+            let logits = predictions.masked(at)?.ok_or_else(|| reader.cannot("fill-mask"))?;
+            let probabilities = softmax(&logits)?;
             let all = || (0..probabilities.len() as u32).collect();
             let candidates: Vec<u32> = self.targets.clone().unwrap_or_else(all);
             let best = best_of(candidates, &probabilities, self.top_k);

@@ -5,13 +5,14 @@
 mod bert;
 mod roberta;
 mod surround;
+mod t5;
 
 use super::normalize::Normalizer;
 use super::pipeline::Pipeline;
 use super::split::PreTokenizer;
 use super::stream::Stage;
 use super::vocabulary::{self, BpeOptions};
-use super::{Model, Slot, Tokenizer, bad, to_hub, unsupported};
+use super::{Model, Slot, Tokenizer, bad, marian, to_hub, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ pub(super) const NAMED: [&str; 7] =
 pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
     let config = optional_json(files, "tokenizer_config.json")?;
     let map = optional_json(files, "special_tokens_map.json")?;
+    if marian::is_there(files) {
+        return marian::load(files, &config, &map);
+    }
     if files.contains("tokenizer.json") {
         let tokenizer = json(files, "tokenizer.json")?;
         return from_tokenizer_json(&tokenizer, config, map);
@@ -36,9 +40,15 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         let document = bert::document(files, &config, &map)?;
         return from_tokenizer_json(&document, config, map);
     }
+    if !has_byte_pairs(files) && files.contains(t5::FILE) {
+        let document = t5::document(files, &config)?;
+        return from_tokenizer_json(&document, config, map);
+    }
     if !has_byte_pairs(files) {
         return Err(Error::MissingFile {
-            expected: "tokenizer.json, vocab.json and merges.txt, or vocab.txt".to_string(),
+            expected:
+                "tokenizer.json, vocab.json and merges.txt, vocab.txt, spiece.model, or source.spm and vocab.json"
+                    .to_string(),
             found: "none of them, or only one of the two".to_string(),
         });
     }

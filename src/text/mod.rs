@@ -1,25 +1,30 @@
-//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`,
-//! and from GGUF metadata, all behind one [`Tokenizer`].
+//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`, from
+//! sentencepiece's models, and from GGUF metadata, all behind one [`Tokenizer`].
 
 mod bytes;
+mod charsmap;
 mod chat;
 mod compare;
 mod explain;
 mod gguf;
 mod hub;
+mod marian;
 mod normalize;
 mod pair;
 mod pipeline;
 mod sentencepiece;
 mod split;
+mod spm;
 mod stream;
 mod to_gguf;
 mod to_hub;
 mod vocabulary;
 
+use crate::abilities::Languages;
 use crate::files::Files;
 use crate::weights::Metadata;
 use crate::{Error, Result};
+use marian::Marian;
 use pair::PairSlot;
 use pipeline::Pipeline;
 use sentencepiece::Sentencepiece;
@@ -66,10 +71,11 @@ struct Inner {
     eos: Option<u32>,
 }
 
-/// The two kinds of vocabulary: one run by the `tokenizers` crate, and the sentencepiece kind of GGUF files.
+/// The kinds of vocabulary: one run by the `tokenizers` crate, the sentencepiece kind of GGUF files, and Marian's two files.
 enum Model {
     Pipeline(Box<Pipeline>),
     Sentencepiece(Sentencepiece),
+    Marian(Box<Marian>),
 }
 
 /// A place in the sequence of tokens made from a text.
@@ -124,7 +130,8 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         let ids = match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, false)?,
-            Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
+            Model::Sentencepiece(s) => ids(s.encode(text, false)),
+            Model::Marian(m) => ids(m.encode(text, false)),
         };
         Ok(if add_special_tokens { self.surround(&ids) } else { ids })
     }
@@ -152,11 +159,27 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The ids of a text as an encoder-decoder is to write it, with special tokens.
+    pub fn encode_target(&self, text: &str) -> Result<Vec<u32>> {
+        let Model::Marian(m) = &self.inner.model else { return self.encode(text, true) };
+        Ok(ids(m.encode_target(text)).into_iter().chain(self.inner.eos).collect())
+    }
+
+    /// What a token of a source is called where it is shown: the vocabulary of a source may be one of its own.
+    pub fn source_text(&self, id: u32) -> String {
+        match &self.inner.model {
+            Model::Marian(m) => m.source_text(id),
+            _ if self.is_special(id) => self.token(id).unwrap_or_default(),
+            _ => self.decode(&[id], false).unwrap_or_default(),
+        }
+    }
+
     /// The ids of `text` with nothing in it taken for a special token, and none added.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, true),
-            Model::Sentencepiece(s) => Ok(s.encode(text, true).into_iter().map(|piece| piece.id).collect()),
+            Model::Sentencepiece(s) => Ok(ids(s.encode(text, true))),
+            Model::Marian(m) => Ok(ids(m.encode(text, true))),
         }
     }
 
@@ -165,6 +188,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.encode_with_offsets(text),
             Model::Sentencepiece(s) => Ok(s.encode(text, false)),
+            Model::Marian(m) => Ok(m.encode(text, false)),
         }
     }
 
@@ -214,6 +238,7 @@ impl Tokenizer {
             Model::Pipeline(p) => p.kind(),
             // The sentencepiece vocabularies of GGUF files merge pairs by score.
             Model::Sentencepiece(_) => "BPE",
+            Model::Marian(_) => "Unigram",
         }
     }
 
@@ -222,6 +247,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.vocab_size(),
             Model::Sentencepiece(s) => s.vocab_size(),
+            Model::Marian(m) => m.vocab_size(),
         }
     }
 
@@ -230,6 +256,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.largest_id(),
             Model::Sentencepiece(s) => s.vocab_size().checked_sub(1).map(|id| id as u32),
+            Model::Marian(m) => m.largest_id(),
         }
     }
 
@@ -238,6 +265,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.token(id),
             Model::Sentencepiece(s) => s.token(id).map(str::to_string),
+            Model::Marian(m) => m.token(id).map(str::to_string),
         }
     }
 
@@ -287,6 +315,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.token_to_id(token),
             Model::Sentencepiece(s) => s.token_to_id(token),
+            Model::Marian(m) => m.token_to_id(token),
         }
     }
 
@@ -295,6 +324,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.is_special(id),
             Model::Sentencepiece(s) => s.is_special(id),
+            Model::Marian(m) => m.is_special(id),
         }
     }
 
@@ -304,6 +334,7 @@ impl Tokenizer {
         let unknown = match &self.inner.model {
             Model::Pipeline(p) => p.unknown(),
             Model::Sentencepiece(s) => s.unknown(),
+            Model::Marian(m) => m.unknown(),
         };
         unknown == Some(piece.id) && text.get(piece.start..piece.end) != self.token(piece.id).as_deref()
     }
@@ -312,8 +343,13 @@ impl Tokenizer {
     fn added_tokens(&self) -> Result<serde_json::Value> {
         match &self.inner.model {
             Model::Pipeline(p) => p.added_tokens(),
-            Model::Sentencepiece(_) => Ok(serde_json::Value::Null),
+            Model::Sentencepiece(_) | Model::Marian(_) => Ok(serde_json::Value::Null),
         }
+    }
+
+    /// The languages that a tokenizer for translation names.
+    pub(crate) fn languages(&self) -> Languages {
+        if let Model::Marian(m) = &self.inner.model { m.languages() } else { Languages::default() }
     }
 
     fn decoder(&self) -> Decoder {
@@ -332,6 +368,10 @@ impl Tokenizer {
 /// Those of reading it, and [`Error::Unsupported`] where it would cut text differently.
 pub fn tokenizer_json(files: &mut Files) -> Result<String> {
     hub::tokenizer_json(files)
+}
+
+fn ids(pieces: Vec<Piece>) -> Vec<u32> {
+    pieces.into_iter().map(|piece| piece.id).collect()
 }
 
 /// A fault of the tokenizer's files.

@@ -36,6 +36,10 @@ pub struct Joined {
     pub second: usize,
 }
 
+fn wordless(pieces: Vec<Piece>) -> Vec<WordPiece> {
+    pieces.into_iter().map(|piece| WordPiece { piece, word: None }).collect()
+}
+
 impl Tokenizer {
     /// The tokens of `text` without special ones around it, with their words.
     ///
@@ -44,9 +48,8 @@ impl Tokenizer {
     pub fn encode_words(&self, text: &str) -> Result<Vec<WordPiece>> {
         let mut words = match &self.inner.model {
             Model::Pipeline(p) => p.encode_words(text)?,
-            Model::Sentencepiece(s) => {
-                s.encode(text, false).into_iter().map(|piece| WordPiece { piece, word: None }).collect()
-            }
+            Model::Sentencepiece(s) => wordless(s.encode(text, false)),
+            Model::Marian(m) => wordless(m.encode(text, false)),
         };
         if self.inner.trims {
             words.iter_mut().for_each(|word| word.piece = trimmed(word.piece, text));

@@ -80,7 +80,7 @@ impl Engine {
 
     /// What is known of the model.
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        let spec = self.inner.spec();
+        let (spec, writer) = (self.inner.spec(), self.inner.writer().ok());
         to_js(&json!({
             "architecture": spec.architecture,
             "tasks": self.inner.tasks(),
@@ -99,7 +99,14 @@ impl Engine {
             "decodedFormats": spec.decoded_formats,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
-            "cacheType": self.inner.writer().ok().map(|writer| writer.cache_type().name()),
+            "cacheType": writer.map(|writer| writer.cache_type().name()),
+            "languages": writer.map(Writer::languages),
+            "encoder": writer.and_then(Writer::encoder).map(|encoder| json!({
+                "layers": encoder.layers,
+                "heads": encoder.heads,
+                "contextLength": encoder.context_length,
+                "prefixes": encoder.tasks.iter().map(|(name, prefix)| json!({ "name": name, "prefix": prefix })).collect::<Vec<_>>(),
+            })),
         }))
     }
 
@@ -107,7 +114,9 @@ impl Engine {
     /// model that writes nothing.
     pub fn parameters(&self) -> Result<JsValue, JsValue> {
         match &self.inner {
-            Opened::Writer(writer) => to_js(&writer.defaults().describe(writer.spec().context_length)),
+            Opened::Writer(writer) => {
+                to_js(&writer.defaults().describe(writer.spec().context_length, writer.encoder().is_some()))
+            }
             Opened::Reader(_) => to_js(&json!([])),
         }
     }

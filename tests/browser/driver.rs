@@ -226,7 +226,8 @@ impl Page {
         .await;
     }
 
-    async fn give(&self, file: &Path, selector: &str) {
+    /// Puts a file into an input.
+    pub async fn give(&self, file: &Path, selector: &str) {
         let input =
             self.client.find(Locator::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
         input.send_keys(&file.to_string_lossy()).await.unwrap_or_else(|error| panic!("{selector}: {error}"));

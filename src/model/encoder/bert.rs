@@ -146,8 +146,11 @@ impl Config {
             return Err(super::unsupported("embedding_size", &hidden_size.to_string(), &embedding_size.to_string()));
         }
         let padding = match names.padding {
-            // An id beyond 32 bits is none of a table that can be loaded.
-            Some(usual) => Some(fields.usize(&["pad_token_id"])?.map_or(usual, |id| id as u32)),
+            Some(usual) => {
+                let given = fields.usize(&["pad_token_id"])?;
+                // One beyond 32 bits leaves no room for positions, whichever it is.
+                Some(given.map_or(usual, |id| u32::try_from(id).unwrap_or(u32::MAX)))
+            }
             None => None,
         };
         Ok(Self {

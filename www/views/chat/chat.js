@@ -18,7 +18,7 @@ import { Raw } from './raw.js';
 import { Reader } from './reader.js';
 import { Shelf } from './shelf.js';
 import { suggestions } from './suggested.js';
-import { opened } from './thinking.js';
+import { opened, split } from './thinking.js';
 
 /** @import { Page } from '../../views.js' */
 /** @import { Turn } from './conversation.js' */
@@ -85,7 +85,7 @@ class Chat {
       make('div', { class: 'chat-head' }, make('h2', { words: 'chat.title' }), make('p', { words: 'chat.intro' }), make('p', { class: 'chat-honest', words: 'chat.honest' }), this.#about),
       make(
         'div',
-        { class: 'stage chat' },
+        { class: 'stage chat', on: { keydown: (event) => event.key === 'Escape' && this.#writing?.abort() } },
         this.#nothing,
         make('details', { class: 'chat-system', open: this.#talk.system !== '' }, make('summary', { words: 'chat.system' }), make('label', { for: 'chat-system', class: 'faded', words: 'chat.system.help' }), this.#system),
         this.#list,
@@ -111,6 +111,9 @@ class Chat {
     // Words of one model would be the cache of another: whatever is being written ends.
     this.#writing?.abort();
     this.#reader.plain = false;
+    const model = this.page.model();
+    // Without a template what helps is another model: the list is open.
+    this.#suggested.open = model !== null && model.chatTemplate === null;
     this.#fail(null);
     this.relabel();
     this.look(0);
@@ -129,8 +132,6 @@ class Chat {
         ? make('button', { type: 'button', words: 'chat.plain.stop', on: { click: () => this.#setPlain(false) } })
         : make('button', { type: 'button', id: 'chat-plain', words: 'chat.plain', on: { click: () => this.#setPlain(true) } }),
     );
-    // Without a template what helps is another model: the list is open.
-    if (model && !model.chatTemplate) this.#suggested.open = true;
     this.#suggested.replaceChildren(/** @type {Node} */ (this.#suggested.firstChild), suggestions());
     this.#starters.replaceChildren(
       ...['chat.starter.1', 'chat.starter.2', 'chat.starter.3'].map((words) => {
@@ -345,7 +346,8 @@ class Chat {
       if (!began || reply.end === 'stopped') this.#talk.cut(at);
     }
     this.#draw();
-    this.#heard.textContent = reply.content ? t('chat.heard', { text: [...reply.content].slice(0, 1000).join('') }) : '';
+    const { said } = split(reply.content);
+    this.#heard.textContent = said ? t('chat.heard', { text: [...said].slice(0, 1000).join('') }) : '';
     this.#draft.focus({ preventScroll: true });
     this.#save();
     this.look(0);
@@ -384,10 +386,9 @@ class Chat {
   #key(event) {
     // The Enter that ends a composition belongs to it.
     if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === 'Escape' && this.#writing) this.#writing.abort();
-    else if (event.key === 'Enter' && !event.shiftKey) void this.#ask();
-    else return;
+    if (event.key !== 'Enter' || event.shiftKey) return;
     event.preventDefault();
+    void this.#ask();
   }
 
   #takeBack() {
