@@ -4,8 +4,8 @@ mod common;
 
 use inkling::Engine;
 use inkling::files::Files;
-use inkling::model::ARCHITECTURES;
 use inkling::model::encoder::ENCODERS;
+use inkling::model::{ARCHITECTURES, WITH_PICTURES};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -15,7 +15,8 @@ fn the_page_knows_the_architectures() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/architectures.js")).unwrap();
     let writers: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
     let readers: Vec<&str> = ENCODERS.iter().map(|family| family.name).collect();
-    for (list, names) in [("ARCHITECTURES", writers), ("ENCODERS", readers)] {
+    let with_pictures: Vec<&str> = WITH_PICTURES.iter().map(|(name, ..)| *name).collect();
+    for (list, names) in [("ARCHITECTURES", writers), ("WITH_PICTURES", with_pictures), ("ENCODERS", readers)] {
         let wanted = format!("{list} = ['{}'];", names.join("', '"));
         assert!(page.contains(&wanted), "{wanted} in {page}");
     }

@@ -205,7 +205,7 @@ fn long_enough(field: &str, found: usize, layers: usize) -> Result<()> {
 }
 
 /// Models that read pictures and text: the part that reads text, its kind and its class.
-const WITH_PICTURES: &[(&str, &str, &str)] = &[("gemma3", "gemma3_text", "Gemma3ForCausalLM")];
+pub const WITH_PICTURES: &[(&str, &str, &str)] = &[("gemma3", "gemma3_text", "Gemma3ForCausalLM")];
 
 /// The configuration of the text model, with what lies outside of it for both.
 fn text_model(mut values: Map<String, Value>) -> Map<String, Value> {

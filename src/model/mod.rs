@@ -22,7 +22,7 @@ pub mod t5;
 pub mod variables;
 mod windows;
 
-pub use config::Fields;
+pub use config::{Fields, WITH_PICTURES};
 pub use form::{Form, LayerForm};
 pub use loader::{HEADS, Loader, Part};
 pub use probe::{Attending, Probe, Site};

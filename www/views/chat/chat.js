@@ -261,6 +261,11 @@ class Chat {
   /** Another reply in this place; what came after it goes. @param {number} at */
   #again(at) {
     this.#talk.mark();
+    this.#replace(at);
+  }
+
+  /** @param {number} at */
+  #replace(at) {
     // Of a question, its reply.
     const from = this.#talk.turns[at]?.role === 'user' ? at + 1 : at;
     this.#talk.cut(from);
@@ -273,7 +278,7 @@ class Chat {
     if (!turn || this.#writing) return;
     this.#talk.mark();
     this.#talk.turns[at] = { role: turn.role, content: text };
-    if (turn.role === 'user') this.#again(at);
+    if (turn.role === 'user') this.#replace(at);
     else {
       this.#draw();
       this.#save();

@@ -2,7 +2,7 @@
 
 import { bytes, getLanguage, has, number, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
-import { ARCHITECTURES, ENCODERS } from '../../architectures.js';
+import { ARCHITECTURES, ENCODERS, WITH_PICTURES } from '../../architectures.js';
 import { HUB } from '../../store/hub.js';
 import { store } from '../../store/client.js';
 import { hubAddress, setHubAddress } from '../../store/settings.js';
@@ -192,7 +192,7 @@ export class Finder {
   /** Why a model cannot be had, with the numbers. @param {Choice} choice */
   #lack({ bytes: size }) {
     const kind = this.#last?.modelType;
-    if (kind && ![...ARCHITECTURES, ...ENCODERS].includes(kind)) return t('library.lack.kind', { kind });
+    if (kind && ![...ARCHITECTURES, ...WITH_PICTURES, ...ENCODERS].includes(kind)) return t('library.lack.kind', { kind });
     if (size > LARGEST) return t('library.lack.memory', { size: bytes(size), most: bytes(LARGEST) });
     if (this.#space && size > this.#space.free) return t('library.lack.space', { size: bytes(size), free: bytes(this.#space.free) });
     return null;
