@@ -1,14 +1,15 @@
 //! A model opened from its files and ready to generate: decoder, tokenizer, its own defaults, and the cache of the text
 //! it last read.
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::files::Files;
 use crate::kernels::CacheType;
 use crate::layers::KvCache;
-use crate::model::{self, Decoder, Fields, Pass, Sequence, Spec};
+use crate::model::{self, Decoder, EncoderSpec, Fields, Pass, Sequence, Spec};
 use crate::sample::GenerationConfig;
 use crate::text::{ChatTemplate, Tokenizer};
-use crate::weights::{Progress, Weights};
+use crate::weights::Progress;
 use candle_core::Tensor;
 use serde_json::{Map, Value};
 
@@ -28,6 +29,8 @@ pub struct Engine {
     pub(crate) cache: KvCache,
     /// The tokens the cache stands for.
     pub(crate) read: Vec<u32>,
+    /// The source text, of an encoder-decoder, that it was written from.
+    source: Vec<u32>,
     /// The longest text that keys in the cache were computed for; tokens may have been dropped since.
     pub(crate) longest: usize,
     /// The text whose next token was last looked at, and its logits.
@@ -54,30 +57,25 @@ impl Engine {
 
     /// [`Self::open`], reporting the bytes of weights read.
     pub fn open_with_progress(files: Files, progress: Progress) -> Result<Self> {
-        match files.gguf() {
-            Some(name) => Self::open_gguf(files, &name, progress),
-            None => Self::open_folder(files, progress),
-        }
+        Self::of_checkpoint(Checkpoint::open(files, progress)?)
     }
 
-    fn open_gguf(mut files: Files, name: &str, progress: Progress) -> Result<Self> {
-        let mut weights = Weights::gguf(&mut files, name)?;
-        weights.set_progress(progress);
-        let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
-        let chat = ChatTemplate::from_gguf(weights.metadata(), &tokenizer)?;
-        let decoder = model::load(None, &mut weights)?;
-        let mut defaults = GenerationConfig::default();
-        defaults.eos_token_id.extend(tokenizer.eos_token_id());
-        let name = weights.metadata().get_str("general.name")?.map(str::to_string);
-        let sha256 = weights.sha256();
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, chat, name, sha256 })
-    }
-
-    fn open_folder(mut files: Files, progress: Progress) -> Result<Self> {
-        if !files.contains("config.json") {
-            return Err(files.missing("config.json beside the weights, or a .gguf file".into()));
-        }
-        let fields = Fields::new(files.read_json("config.json", SMALL_FILE)?);
+    /// The model of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_checkpoint(checkpoint: Checkpoint) -> Result<Self> {
+        let name = checkpoint.name()?;
+        let Checkpoint { mut files, config, mut weights } = checkpoint;
+        let Some(fields) = config else {
+            let tokenizer = Tokenizer::from_gguf(weights.metadata())?;
+            let chat = ChatTemplate::from_gguf(weights.metadata(), &tokenizer)?;
+            let decoder = model::load(None, &mut weights)?;
+            let mut defaults = GenerationConfig::default();
+            defaults.eos_token_id.extend(tokenizer.eos_token_id());
+            let sha256 = weights.sha256();
+            return Self::assemble(decoder, tokenizer, Origin { defaults, bos: None, chat, name, sha256 });
+        };
         let tokenizer = Tokenizer::from_files(&mut files)?;
         let chat = ChatTemplate::from_files(&mut files, &tokenizer)?;
         let mut defaults = GenerationConfig::default();
@@ -88,11 +86,9 @@ impl Engine {
         };
         defaults.merge_model_defaults(&own)?;
         let bos = own.get("bos_token_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-        let mut weights = Weights::safetensors(&mut files)?;
-        weights.set_progress(progress);
         let decoder = model::load(Some(&fields), &mut weights)?;
         let sha256 = weights.sha256();
-        Self::assemble(decoder, tokenizer, Origin { defaults, bos, chat, name: None, sha256 })
+        Self::assemble(decoder, tokenizer, Origin { defaults, bos, chat, name, sha256 })
     }
 
     fn assemble(decoder: Box<dyn Decoder>, tokenizer: Tokenizer, origin: Origin) -> Result<Self> {
@@ -106,8 +102,21 @@ impl Engine {
         }
         let bos_token_id = bos.or(tokenizer.bos_token_id()).filter(|&id| (id as usize) < vocab_size);
         let cache = decoder.spec().cache(CacheType::default());
-        let (read, longest, looked_at) = (Vec::new(), 0, None);
-        Ok(Self { decoder, tokenizer, defaults, bos_token_id, chat, name, sha256, cache, read, longest, looked_at })
+        let (read, source, longest, looked_at) = (Vec::new(), Vec::new(), 0, None);
+        Ok(Self {
+            decoder,
+            tokenizer,
+            defaults,
+            bos_token_id,
+            chat,
+            name,
+            sha256,
+            cache,
+            read,
+            source,
+            longest,
+            looked_at,
+        })
     }
 
     /// An engine over a decoder that is there already.
@@ -127,6 +136,7 @@ impl Engine {
     pub fn set_cache_type(&mut self, kind: CacheType) {
         self.forget(0);
         self.looked_at = None;
+        self.source.clear();
         self.cache = self.decoder.spec().cache(kind);
     }
 
@@ -138,6 +148,11 @@ impl Engine {
     /// The model's shape and size.
     pub fn spec(&self) -> &Spec {
         self.decoder.spec()
+    }
+
+    /// What is known of its encoder, where it is an encoder-decoder.
+    pub fn encoder(&self) -> Option<&EncoderSpec> {
+        self.decoder.encoder()
     }
 
     /// The name the file gives itself.
@@ -172,11 +187,14 @@ impl Engine {
     }
 
     /// The ids of a prompt, without what the tokenizer puts after a text; an empty one begins with the model's first
-    /// token, as transformers does.
+    /// token, as transformers does. An encoder-decoder's prompt is its source text, which has its end.
     ///
     /// # Errors
     /// [`Error::EmptyPrompt`] when the model has no such token.
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>> {
+        if self.encoder().is_some() {
+            return self.tokenizer.encode(prompt, true);
+        }
         let ids = self.tokenizer.encode_beginning(prompt)?;
         if ids.is_empty() { self.bos_token_id.map(|id| vec![id]).ok_or(Error::EmptyPrompt) } else { Ok(ids) }
     }
@@ -229,15 +247,80 @@ impl Engine {
         }
     }
 
-    /// Logits after the last of these tokens, from a fresh context.
+    /// What the decoder of an encoder-decoder begins with.
+    pub(crate) fn beginning(&self, config: &GenerationConfig) -> Vec<u32> {
+        let own = self.encoder().map(|encoder| encoder.decoder_start_token_id);
+        config.decoder_start_token_id.or(own).into_iter().collect()
+    }
+
+    /// Whether the cache holds this source.
+    pub(crate) fn has_read_source(&self, ids: &[u32]) -> bool {
+        self.cache.crossed().is_some() && !ids.is_empty() && self.source == ids
+    }
+
+    /// Reads the source of the text that is about to be written, unless it is that of the last.
+    pub(crate) fn read_source(&mut self, ids: &[u32]) -> Result<()> {
+        if self.has_read_source(ids) {
+            return Ok(());
+        }
+        self.forget(0);
+        self.looked_at = None;
+        self.source.clear();
+        if let Some(crossed) = self.decoder.encode(ids, self.cache.kind(), None)? {
+            self.cache.cross(crossed);
+            self.source = ids.to_vec();
+        }
+        Ok(())
+    }
+
+    /// Refuses what only a decoder alone can do.
+    pub(crate) fn only_decoder(&self, what: &str) -> Result<()> {
+        if self.encoder().is_none() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("{what} of an encoder-decoder"),
+            expected: "a decoder-only model".into(),
+            found: self.spec().architecture.into(),
+        })
+    }
+
+    /// Logits after the last of these tokens, from a fresh context. Of an encoder-decoder they are the source, and the
+    /// logits those of the first token that is written from it.
     pub fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+        if self.encoder().is_some() {
+            let beginning = self.beginning(&self.defaults);
+            return Ok(self.target_logits(ids, &beginning)?.pop().unwrap_or_default());
+        }
         let last = self.read_afresh(ids)?.narrow(0, ids.len() - 1, 1)?;
         Ok(self.decoder.logits(&last)?.flatten_all()?.to_vec1()?)
     }
 
     /// Logits after each of these tokens, from a fresh context: one row a token.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for an encoder-decoder, beside those of reading.
     pub fn all_logits(&mut self, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        self.only_decoder("the probability of a text")?;
         let hidden = self.read_afresh(ids)?;
+        Ok(self.decoder.logits(&hidden)?.to_vec2()?)
+    }
+
+    /// Logits of an encoder-decoder after each token of a text, which begins with `decoder_start_token_id`, that is written
+    /// from a source: one row a token.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a decoder alone, beside those of reading.
+    pub fn target_logits(&mut self, source: &[u32], target: &[u32]) -> Result<Vec<Vec<f32>>> {
+        if self.encoder().is_none() {
+            return Err(Error::Unsupported {
+                what: "a source text".into(),
+                expected: "an encoder-decoder".into(),
+                found: self.spec().architecture.into(),
+            });
+        }
+        self.read_source(source)?;
+        let hidden = self.read_afresh(target)?;
         Ok(self.decoder.logits(&hidden)?.to_vec2()?)
     }
 
@@ -272,6 +355,9 @@ fn with_default_tokens(fields: &Fields) -> Result<Map<String, Value>> {
         if let Some(id) = id {
             config.entry(name).or_insert(id.into());
         }
+    }
+    for &(name, id) in model::seq2seq::default_tokens(architecture.name) {
+        config.entry(name).or_insert(id.into());
     }
     Ok(config)
 }

@@ -60,6 +60,10 @@ pub enum Error {
     )]
     Diverged { step: usize, found: String },
 
+    /// A model was asked for what models of its kind do not do.
+    #[error("this model does not do that: expected {expected}, found {found}")]
+    WrongTask { expected: String, found: String },
+
     /// Memory could not be had.
     #[error("not enough memory for {what}: needed {needed} bytes")]
     OutOfMemory { what: String, needed: u64 },
@@ -94,6 +98,7 @@ impl Error {
             Self::NoCandidate { .. } => "no_candidate",
             Self::BadCorpus { .. } => "bad_corpus",
             Self::Diverged { .. } => "diverged",
+            Self::WrongTask { .. } => "wrong_task",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::Io { .. } | Self::Write { .. } => "io",
             Self::Engine(_) => "engine",

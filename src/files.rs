@@ -77,6 +77,10 @@ impl Files {
                     files.unused.push(name.to_string());
                 }
             }
+            let pooling = path.join(POOLING);
+            if pooling.is_file() {
+                files.insert(POOLING, Box::new(std::fs::File::open(&pooling).map_err(io(&pooling))?));
+            }
             files.unused.sort();
             if files.gguf().is_none() && !files.names().any(|name| name.ends_with(".safetensors")) {
                 return Err(
@@ -196,7 +200,7 @@ impl Files {
 }
 
 /// What a model's folder may have beside its weights and its configuration.
-pub const COMPANIONS: [&str; 11] = [
+pub const COMPANIONS: [&str; 20] = [
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -206,9 +210,21 @@ pub const COMPANIONS: [&str; 11] = [
     "merges.txt",
     "vocab.txt",
     "tokenizer.model",
+    "spiece.model",
+    "source.spm",
+    "target.spm",
+    "target_vocab.json",
     "chat_template.jinja",
     "chat_template.json",
+    "sentencepiece.bpe.model",
+    "modules.json",
+    "sentence_bert_config.json",
+    POOLING,
+    "config_sentence_transformers.json",
 ];
+
+/// How sentence-transformers pools, in a folder of its own.
+const POOLING: &str = "1_Pooling/config.json";
 
 /// Bytes in hexadecimal, as hashes are written.
 pub fn hex(bytes: &[u8]) -> String {

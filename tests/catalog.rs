@@ -5,6 +5,7 @@ mod common;
 use inkling::Engine;
 use inkling::files::Files;
 use inkling::model::ARCHITECTURES;
+use inkling::model::encoder::ENCODERS;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -12,8 +13,12 @@ use std::path::Path;
 #[test]
 fn the_page_knows_the_architectures() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("www/architectures.js")).unwrap();
-    let names: Vec<String> = ARCHITECTURES.iter().map(|architecture| format!("'{}'", architecture.name)).collect();
-    assert!(page.contains(&format!("[{}]", names.join(", "))), "{names:?} in {page}");
+    let writers: Vec<&str> = ARCHITECTURES.iter().map(|architecture| architecture.name).collect();
+    let readers: Vec<&str> = ENCODERS.iter().map(|family| family.name).collect();
+    for (list, names) in [("ARCHITECTURES", writers), ("ENCODERS", readers)] {
+        let wanted = format!("{list} = ['{}'];", names.join("', '"));
+        assert!(page.contains(&wanted), "{wanted} in {page}");
+    }
 }
 
 #[test]
@@ -32,6 +37,11 @@ fn the_catalogue_says_what_is_there() {
         assert_eq!(files.iter().map(size).sum::<u64>(), model["bytes"].as_u64().unwrap(), "bytes of {}", model["id"]);
         for language in ["en", "zh"] {
             assert!(model["title"][language].is_string() && model["description"][language].is_string());
+        }
+        // The pages offer a model for what it can do.
+        assert!(model["tasks"].as_array().is_some_and(|tasks| !tasks.is_empty()), "tasks of {}", model["id"]);
+        if let Some(form) = model["translation"]["prompt"].as_str() {
+            assert!(form.contains("{text}"), "a place for the text in {form:?}");
         }
         let mut engine = Engine::open(Files::open(&place).unwrap()).unwrap();
         assert_eq!(engine.spec().parameters, model["parameters"].as_u64().unwrap());

@@ -55,6 +55,19 @@ fn impossible_values_are_named() {
     ] {
         refused("llama-gqa-biases", field, value, "bad_config", field);
     }
+    for (model, field, value) in [
+        ("mistral-window", "sliding_window", json!(0)),
+        ("qwen2-windows", "layer_types", json!(["full_attention"])),
+        ("smollm3-nope", "no_rope_layers", json!([1])),
+        ("smollm3-nope", "no_rope_layers", json!("every fourth")),
+        ("gpt-neox-plain", "num_attention_heads", json!(5)),
+        ("phi3-longrope", "partial_rotary_factor", json!(0.0)),
+        ("gpt-neox-plain", "rotary_pct", json!(1.5)),
+        ("gemma3-untied", "num_key_value_heads", json!(3)),
+    ] {
+        let named = if field == "rotary_pct" { "partial_rotary_factor" } else { field };
+        refused(model, field, value, "bad_config", named);
+    }
 }
 
 #[test]
@@ -70,6 +83,13 @@ fn what_is_not_honoured_is_named() {
     let rope = |kind: &str| json!({ "rope_type": kind, "factor": 2.0 });
     refused("llama-gqa-biases", "rope_scaling", rope("spiral"), "unsupported", "spiral");
     refused("llama-gqa-biases", "rope_scaling", json!({ "rope_type": "linear" }), "bad_config", "factor");
+    refused("llama-gqa-biases", "use_sliding_window", json!(true), "unsupported", "use_sliding_window");
+    let layers = json!(["full_attention", "sliding_attention"]);
+    refused("llama-gqa-biases", "layer_types", layers.clone(), "unsupported", "layer_types");
+    refused("mistral-wide-heads", "layer_types", layers, "unsupported", "layer_types");
+    refused("qwen2-windows", "layer_types", json!(["chunked_attention"]), "unsupported", "chunked_attention");
+    refused("phi3-longrope", "rope_scaling", rope("linear"), "unsupported", "linear");
+    refused("gemma3-untied", "use_bidirectional_attention", json!(true), "unsupported", "use_bidirectional_attention");
     let partial = json!({ "rope_type": "linear", "factor": 2.0, "partial_rotary_factor": 0.5 });
     refused("llama-gqa-biases", "rope_scaling", partial, "unsupported", "partial_rotary_factor");
 }

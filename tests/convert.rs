@@ -19,7 +19,7 @@ use inkling::{Engine, Error, Result};
 use serde_json::{Value, json};
 
 /// Fixtures whose configuration GGUF can say once their activation is the usual one, and others.
-const SAYABLE: [&str; 10] = [
+const SAYABLE: [&str; 18] = [
     "gpt2-plain",
     "gpt2-f16-legacy",
     "gpt2-bf16-sharded",
@@ -30,10 +30,25 @@ const SAYABLE: [&str; 10] = [
     "llama-mqa-linear-legacy",
     "qwen2-tied",
     "qwen3-wide-heads",
+    "llama-longrope-factor",
+    "mistral-window",
+    "mistral-wide-heads",
+    "qwen2-windows",
+    "phi3-longrope",
+    "phi3-window-tied",
+    "gemma3-linear",
+    "gpt-neox-plain",
 ];
-const UNSAYABLE: [&str; 5] =
-    ["gpt2-inverse-layer", "gpt2-unscaled-no-prefix", "llama-dynamic", "llama-longrope-factor", "llama-yarn"];
-const GGUF: [&str; 8] = [
+const UNSAYABLE: [&str; 7] = [
+    "gpt2-inverse-layer",
+    "gpt2-unscaled-no-prefix",
+    "llama-dynamic",
+    "llama-yarn",
+    "smollm3-nope",
+    "gemma3-untied",
+    "gpt-neox-one-after-the-other",
+];
+const GGUF: [&str; 13] = [
     "gguf-gpt2-f16",
     "gguf-gpt2-untied-q8_0",
     "gguf-llama-llama3-bf16",
@@ -42,6 +57,11 @@ const GGUF: [&str; 8] = [
     "gguf-llama-yarn-q8_0",
     "gguf-qwen2-q8_0",
     "gguf-qwen3-q8_0",
+    "gguf-mistral-f16",
+    "gguf-gptneox-q8_0",
+    "gguf-phi3-q8_0",
+    "gguf-smollm3-bf16",
+    "gguf-gemma3-q8_0",
 ];
 
 fn source(name: &str) -> Source {
@@ -60,9 +80,12 @@ fn gguf_of(source: &mut Source, format: Format) -> Vec<u8> {
 fn usual(name: &str) -> Files {
     let mut files = Files::open(&common::fixtures().join("models").join(name)).unwrap();
     let mut config: Value = files.read_json("config.json", 1 << 20).unwrap();
-    let (field, activation) =
-        if name.starts_with("gpt2") { ("activation_function", "gelu_new") } else { ("hidden_act", "silu") };
-    config[field] = activation.into();
+    match name {
+        _ if name.starts_with("gpt2") => config["activation_function"] = "gelu_new".into(),
+        // These have it already.
+        _ if name.starts_with("gpt-neox") || name.starts_with("gemma3") => {}
+        _ => config["hidden_act"] = "silu".into(),
+    }
     files.insert("config.json", Box::new(Cursor::new(config.to_string().into_bytes())));
     files
 }

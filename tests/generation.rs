@@ -25,7 +25,7 @@ fn every_rule_gives_the_distribution_of_transformers() {
         if config.num_beams > 1 {
             log_softmax(&mut scores).unwrap();
         }
-        apply_rules(&config, &Context { ids: &tokens, new_tokens }, &mut scores).unwrap();
+        apply_rules(&config, &Context { ids: &tokens, new_tokens, ..Context::default() }, &mut scores).unwrap();
         for (id, found) in softmax(&scores).unwrap().into_iter().enumerate() {
             let wanted = case["probabilities"][id.to_string()].as_f64().unwrap_or(0.0) as f32;
             assert!((found - wanted).abs() < 1e-5, "{case}: expected {wanted} for {id}, found {found}");

@@ -73,7 +73,7 @@ fn close(what: &str, found: f64, wanted: f64, tolerance: f64) {
 
 #[test]
 fn steps_are_those_of_pytorch() {
-    for name in ["gpt2", "llama", "gpt2_dropout", "llama_dropout"] {
+    for name in ["gpt2", "llama", "gpt2_dropout", "llama_dropout", "gpt_neox", "phi3", "gemma3"] {
         let expected = json(name, "expected.json");
         let mut trainer = trainer(name, json!({}));
         for wanted in expected["steps"].as_array().unwrap() {
@@ -281,6 +281,17 @@ fn any_model_can_be_trained_on_from() {
         "gguf-qwen2-q8_0",
         "gpt2-chinese",
         "qwen3-wide-heads",
+        "mistral-wide-heads",
+        "gpt-neox-plain",
+        "gpt-neox-one-after-the-other",
+        "phi3-longrope",
+        "smollm3-nope",
+        "gemma3-linear",
+        "gemma3-untied",
+        "gguf-gptneox-q8_0",
+        "gguf-phi3-q8_0",
+        "gguf-smollm3-bf16",
+        "gguf-gemma3-q8_0",
     ] {
         let folder = common::fixtures().join("models").join(name);
         let gguf = folder.join("model.gguf");
@@ -318,6 +329,25 @@ fn any_model_can_be_trained_on_from() {
             let rounding = common::rounding(&original.spec().quantization);
             common::assert_close(&found, &wanted, 1e-5 + rounding, name);
         }
+    }
+}
+
+/// Gradients go through attention to all before a token; a window that cuts some off is said to be one.
+#[test]
+fn a_window_shorter_than_what_is_read_is_refused() {
+    for (sequence_length, refused) in [(7, false), (8, true)] {
+        let folder = common::fixtures().join("models/mistral-window");
+        let mut model = Source::open(Files::open(&folder).unwrap()).unwrap();
+        let recipe: Recipe = serde_json::from_value(json!({
+            "training": { "sequence_length": sequence_length, "batch_size": 1, "max_steps": 1 },
+        }))
+        .unwrap();
+        let setup = Setup::from_model(recipe, &mut model).unwrap();
+        let text = ["Once upon a time there was a fox".to_string()];
+        let tokenizer = setup.open_tokenizer().unwrap();
+        let data = Data::new(|text: &str| tokenizer.encode_plain(text), setup.around(), &text, &text).unwrap();
+        let step = Trainer::from_model(setup, data, model).unwrap().step();
+        assert_eq!(step.err().map(|error| error.code()), refused.then_some("unsupported"));
     }
 }
 

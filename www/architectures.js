@@ -1,3 +1,6 @@
-/** What the engine runs, by `model_type` of a config.json: the list of src/model/mod.rs, for pages that ask before they fetch. */
+/** What the engine runs, by `model_type` of a config.json: the lists of src/model, for pages that ask before they fetch. */
 
-export const ARCHITECTURES = ['gpt2', 'llama', 'qwen2', 'qwen3'];
+export const ARCHITECTURES = ['gpt2', 'llama', 'mistral', 'qwen2', 'qwen3', 'phi3', 'smollm3', 'gemma3_text', 'gemma3', 'gpt_neox'];
+
+/** Those that read a text as a whole. */
+export const ENCODERS = ['bert', 'distilbert', 'roberta', 'xlm-roberta', 'camembert', 'modernbert'];

@@ -80,6 +80,8 @@ export function chooseArtifact(threads) {
  * @property {(id: number, count: number) => Neighbor[]} neighbors
  * @property {(text: string) => ExplainedToken[]} explain
  * @property {() => ModelForm} form
+ * @property {(task: string, args: object) => void} begin  a task of a model that reads
+ * @property {() => { done: number, total: number } | { result: any }} step  one part of it
  */
 
 /**

@@ -23,6 +23,9 @@ import { getLanguage } from './i18n.js';
  * @property {string[]} [defaultFor]  the languages of the page that begin with it
  * @property {string[]} [prompts]  what to begin a text with
  * @property {Record<string, unknown>} [settings]  generation parameters that suit it, instead of the page's defaults
+ * @property {string[]} [tasks]  what it can do, as `info.tasks` will say once it is loaded, and what its user knows besides
+ * @property {{ prompt: string, from: string, to: string }} [translation]  of a model that translates by going on with a text: its form, with `{text}` in it
+ * @property {{ pooling?: 'mean' | 'cls', query?: string, passage?: string }} [embedding]  of a model that embeds: how, and what stands before a question and a text
  * @property {Words} [unknown]  why it may not know a character
  * @property {{ words: Words, links: string[] }} [data]  what it learned from, by whom, under which licence
  */
@@ -39,7 +42,7 @@ export async function readCatalog() {
 }
 
 /** @param {any} model @returns {Entry} */
-function entryOf({ id, path, files, bytes, parameters, languages, default_for, title, description, data, unknown, prompts, settings }) {
+function entryOf({ id, path, files, bytes, parameters, languages, default_for, title, description, data, unknown, prompts, settings, tasks, translation, embedding }) {
   if (typeof id !== 'string' || typeof path !== 'string') throw new Error(`${CATALOG}: expected id and path, found neither`);
   const url = new URL(path, new URL(CATALOG, document.baseURI)).href;
   const { links = [], ...words } = data ?? {};
@@ -54,6 +57,9 @@ function entryOf({ id, path, files, bytes, parameters, languages, default_for, t
     defaultFor: default_for ?? [],
     prompts: prompts ?? [],
     settings,
+    tasks,
+    translation,
+    embedding,
     unknown,
     data: data && { words, links },
   };

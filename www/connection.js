@@ -3,8 +3,7 @@
  * `InklingError`. `inkling.js`, `training.js`, `chat-template.js` and `store/client.js` are its users.
  */
 
-/** @import { FromWorker, ToWorker, LoadProgress } from './protocol.js' */
-/** @import { ChatRequest } from './protocol.js' */
+/** @import { ChatRequest, FromWorker, ToWorker } from './protocol.js' */
 /** @import { StoreRequest } from './store/protocol.js' */
 
 /** @typedef {ToWorker | StoreRequest | ChatRequest} AnyRequest */
@@ -13,9 +12,10 @@
  * Everything that can go wrong. Codes: `bad_file`, `missing_file`, `bad_tensor`, `missing_tensor`, `bad_config`,
  * `unsupported`, `bad_tokenizer`, `bad_parameter`, `empty_prompt`, `context_full`, `out_of_memory`, `io`, `engine`,
  * `bad_source` (load was called with something that is no source), `crashed` (the engine stopped for good; load again),
- * `disposed` (dispose was called), `bad_corpus`, `diverged` (the loss is no number any more), `aborted` (through a
- * signal; `name` is then `AbortError`, as everywhere on the web). Of chats: `no_chat_template`, `bad_messages`,
- * `bad_template`, `template_refused` (the template itself turns the conversation down), `template_limit`. Of the store of models: `forbidden`, `rate_limited`,
+ * `disposed` (dispose was called), `wrong_task` (the model cannot do that; the message names what it can), `bad_corpus`,
+ * `diverged` (the loss is no number any more), `aborted` (through a signal; `name` is then `AbortError`, as everywhere on
+ * the web). Of chats: `no_chat_template`, `bad_messages`, `bad_template`, `template_refused` (the template itself turns the
+ * conversation down), `template_limit`. Of the store of models: `forbidden`, `rate_limited`,
  * `source_changed`, `hash_mismatch`, `no_space`, `too_large`, `storage_full`, `storage_lost` (the browser has cleared it),
  * `storage`, `busy` (another page is fetching it).
  */
@@ -30,7 +30,7 @@ export class InklingError extends Error {
 
 /**
  * @typedef {object} Listeners
- * @property {(progress: LoadProgress) => void} [onProgress]
+ * @property {(progress: any) => void} [onProgress]  a LoadProgress, or a RunProgress
  * @property {(event: any) => void} [onEvent]  a StreamedEvent or a TrainingEvent, as the request has them
  */
 

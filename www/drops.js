@@ -35,7 +35,7 @@ export function acceptDrops(onFiles, onUnreadable) {
 }
 
 /** The files in a drop; folders are walked. @param {DataTransfer} transfer @returns {Promise<NamedBlob[]>} */
-async function dropped(transfer) {
+export async function dropped(transfer) {
   // Both lists empty themselves as soon as this turn is over.
   const files = [...transfer.files];
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);

@@ -8,7 +8,7 @@ import zh from './i18n/zh.js';
 import { recall, remember } from './store.js';
 
 /** @typedef {keyof typeof en} PageKey */
-/** @typedef {PageKey | keyof typeof import('./i18n/en/train.js').default | keyof typeof import('./i18n/en/library.js').default | keyof typeof import('./i18n/en/inside.js').default | keyof typeof import('./i18n/en/lessons.js').default | keyof typeof import('./i18n/en/chat.js').default} Key */
+/** @typedef {PageKey | keyof typeof import('./i18n/en/train.js').default | keyof typeof import('./i18n/en/library.js').default | keyof typeof import('./i18n/en/inside.js').default | keyof typeof import('./i18n/en/lessons.js').default | keyof typeof import('./i18n/en/tasks.js').default | keyof typeof import('./i18n/en/chat.js').default} Key */
 /** @typedef {Record<string, string | number>} Values */
 
 /** @type {Record<string, { name: string, locale: string, words: Record<PageKey, string> }>} */

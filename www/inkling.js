@@ -46,6 +46,8 @@ export { InklingError };
 
 /** @import { Choice, ExplainedToken, InspectOptions, Inspection, ModelForm, Neighbor, ScoredToken } from './inspection.js' */
 
+/** @import { Answer, AnswerOptions, EmbedOptions, Filled, FillMaskOptions, Means, SummarizeOptions, TranslateOptions } from './tasks.js' */
+
 /** @typedef {GenerationConfig & { signal?: AbortSignal }} GenerateOptions */
 
 /** @typedef {import('./chat-template.js').TemplateOptions} TemplateOptions */
@@ -125,6 +127,8 @@ export class Model {
     this.info = info;
     /** The generation parameters, with this model's own defaults. @type {Parameter[]} */
     this.parameters = parameters;
+    /** What it is for, as transformers calls its pipelines; `info.tasks` has all it can do. @type {string} */
+    this.task = info.tasks[0] ?? 'text-generation';
     /** How the model reads a conversation, or null: then nothing is known of its turns. @type {ChatTemplate | null} */
     this.chatTemplate = chat;
   }
@@ -229,6 +233,61 @@ export class Model {
   /** The parts of the model and what tells it from others. @returns {Promise<ModelForm>} */
   async form() {
     return this.#look('form', []);
+  }
+
+  /**
+   * What may stand where the text has the model's mask (`info.maskToken`), the likeliest first; with several masks, a list for each.
+   * @param {string} text @param {FillMaskOptions} [options] @returns {Promise<Filled[] | Filled[][]>}
+   */
+  async fillMask(text, options = {}) {
+    return (await import('./tasks.js')).fillMask(this.#means(), text, options);
+  }
+
+  /**
+   * The part of a text that answers a question. A text longer than the model's context is read in parts that overlap.
+   * @param {string} question @param {string} context @param {AnswerOptions} [options]
+   * @returns {Promise<Answer | Answer[]>}  with `top_k` above 1, a list
+   */
+  async answer(question, context, options = {}) {
+    return (await import('./tasks.js')).answer(this.#means(), question, context, options);
+  }
+
+  /** A vector for each text: alike where the texts mean the like. @param {string | string[]} texts @param {EmbedOptions} [options] @returns {Promise<Float32Array[]>} */
+  async embed(texts, options = {}) {
+    return (await import('./tasks.js')).embed(this.#means(), texts, options);
+  }
+
+  /** @param {string | string[]} text @param {TranslateOptions} [options] @returns {Promise<{ translation_text: string }[]>} */
+  async translate(text, options = {}) {
+    return (await import('./tasks.js')).translate(this.#means(), text, options);
+  }
+
+  /** @param {string | string[]} text @param {SummarizeOptions} [options] @returns {Promise<{ summary_text: string }[]>} */
+  async summarize(text, options = {}) {
+    return (await import('./tasks.js')).summarize(this.#means(), text, options);
+  }
+
+  /** @returns {Means} */
+  #means() {
+    return {
+      info: this.info,
+      generate: (prompt, options) => this.generate(prompt, options),
+      run: (task, args, { onProgress, signal }) =>
+        this.#inTurn(signal, async () => {
+          const call = this.#connection.call({ type: 'run', task, args }, { onProgress });
+          const stop = () => this.#connection.stop(call.request, LONGEST_LOOK);
+          signal?.addEventListener('abort', stop, { once: true });
+          try {
+            const { result, memoryBytes } = await call;
+            this.info.memoryBytes = memoryBytes;
+            return result;
+          } catch (error) {
+            throw signal?.aborted ? aborted(signal) : error;
+          } finally {
+            signal?.removeEventListener('abort', stop);
+          }
+        }),
+    };
   }
 
   /** @param {Extract<ToWorker, { type: 'look' }>['method']} method @param {any[]} args @param {AbortSignal} [signal] @returns {Promise<any>} */

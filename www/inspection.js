@@ -14,6 +14,8 @@
  * @property {number} [attribution]  what every part of the model adds to the logit of this token
  * @property {boolean} [map]  every token in every layer on a plane
  * @property {{ layer: number, head: number, position: number }} [internals]
+ * @property {string | number[]} [target]  of an encoder-decoder, what is written from the text; else what it writes itself
+ * @property {boolean} [crossAttentions]  where each token that is written looks in the text
  * @property {[number, number][]} [without]  heads, as [layer, head], that are switched off
  */
 
@@ -65,6 +67,9 @@
  * @property {number} entropy  of the next token, in bits
  * @property {any} [attention]
  * @property {{ cells: number, layers: number, heads: number, values: Float32Array, habits: Float32Array }} [overview]
+ * @property {{ ids: number[], tokens: { id: number, text: string }[] }} [source]  of an encoder-decoder, the text it reads
+ * @property {{ id: number, text: string }[]} [labels]  and what is written from it: the token after each of `tokens`
+ * @property {Float32Array} [crossAttentions]  layers × heads × tokens × tokens of the source
  * @property {LensCell[][]} [logitLens]  rows: the embeddings, then every block
  * @property {Float32Array} [norms]
  * @property {Float32Array} [hiddenStates]
@@ -98,6 +103,11 @@
  * @property {number | null} ropeTheta  null: positions have learned embeddings
  * @property {boolean} qkNorm
  * @property {number} attentionScale
+ * @property {number | null} rotated  values of a head that are rotated; null: all of them, or none
+ * @property {boolean} parallel  the feed-forward part reads what attention reads, beside it
+ * @property {boolean} postNorms  what a part adds is normed before
+ * @property {number | null} embeddingScale
+ * @property {{ window: number | null, ropeTheta: number | null }[]} layers  in what layers differ; empty: they are alike
  * @property {{ name: string, shape: number[], format: string }[]} parts
  */
 

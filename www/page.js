@@ -17,6 +17,7 @@ import { UnknownNote } from './unknown.js';
 import { Writer } from './writer.js';
 import { kept, recallInTab, remember, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
+import { pagesFor } from './views/tasks/pages.js';
 import { isolate, offlineState, prepareOffline, update } from './offline.js';
 import { noted, unfinished } from './store/memo.js';
 
@@ -75,7 +76,8 @@ async function open(entry) {
     });
     await loaded?.model.dispose();
     use({ entry, model });
-    notices.status('status.ready');
+    if (writes()) notices.status('status.ready');
+    else offerPages(model);
   } catch (error) {
     if (loading !== mine) return;
     const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
@@ -93,10 +95,20 @@ async function open(entry) {
   }
 }
 
+/** Whether the model in use goes on with a text. */
+const writes = () => loaded?.model.info.tasks.includes('text-generation') ?? false;
+
+/** A model that does something else is of use on other pages. @param {Model} model */
+function offerPages({ info }) {
+  const remedies = pagesFor(info.tasks).map((name) => ({ label: /** @type {const} */ (`views.${name}`), run: () => void (location.hash = `#${name}`) }));
+  notices.error('wrong_task', { remedies });
+  notices.status('status.noModel');
+}
+
 /** @param {{ entry: Entry, model: Model } | null} next */
 function use(next) {
   loaded = next;
-  writer.model = next?.model ?? null;
+  writer.model = writes() ? (next?.model ?? null) : null;
   writer.wholeText();
   meters.model(next?.model.info ?? null);
   unknown.model(next?.entry ?? null);
@@ -156,7 +168,7 @@ function show(state) {
   if (document.body.dataset.state === 'unsupported') return;
   state ??= loading ? 'loading' : writer.writing ? 'generating' : loaded ? 'ready' : 'error';
   document.body.dataset.state = state;
-  const idle = loaded !== null && !loading && !writer.writing;
+  const idle = writes() && !loading && !writer.writing;
   const focused = document.activeElement;
   enable('generate', idle);
   byId('generate').hidden = writer.writing;
@@ -165,7 +177,7 @@ function show(state) {
   enable('undo', !writer.writing && text.canUndo);
   enable('redo', !writer.writing && text.canRedo);
   enable('copy', text.text !== '');
-  enable('share', loaded !== null && text.text !== '' && !writer.writing);
+  enable('share', writes() && text.text !== '' && !writer.writing);
   enable('new', !writer.writing && text.text !== '');
   byId('examples').hidden = text.text !== '' || writer.writing;
   showCaretAction();
@@ -177,7 +189,7 @@ function show(state) {
 
 function showCaretAction() {
   const earlier = editor.caret < text.text.trimEnd().length && editor.caret > 0;
-  byId('continue').hidden = !(earlier && loaded && !loading && !writer.writing);
+  byId('continue').hidden = !(earlier && writes() && !loading && !writer.writing);
 }
 
 /** @param {string} id @param {boolean} possible */
@@ -266,7 +278,7 @@ async function copy() {
 
 /** Not while another model is on its way, which would take this one's place in mid-sentence. @param {From} from */
 function write(from) {
-  if (!loaded || loading) return;
+  if (!writes() || loading) return;
   // Whoever did not pause is told now what the model will not understand.
   countSoon(0);
   void writer.write(from);
@@ -378,7 +390,7 @@ function toggleSettings(open) {
   byId('settings').classList.toggle('sheet-open', cover);
   byId('settings').classList.toggle('closed', !open && !narrow.matches);
   byId('settings-toggle').setAttribute('aria-expanded', String(open));
-  for (const covered of document.querySelectorAll('header, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
+  for (const covered of document.querySelectorAll('header, #tasks, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
 }
 byId('settings-toggle').addEventListener('click', () => {
   toggleSettings(byId('settings-toggle').getAttribute('aria-expanded') !== 'true');

@@ -2,7 +2,7 @@
  * The messages between a page (`inkling.js`) and its worker (`worker.js`), as types. There is no code here.
  *
  * Every request carries a number and ends exactly once: `done`, `error`, or `aborted`. Until then it may send
- * `progress` (while a model is opened) or `events` (while it generates or trains), several at once where they come fast.
+ * `progress` (while a model is opened, or does a task) or `events` (while it generates or trains), several at once where they come fast.
  * They carry deltas; only the preview of a beam search is a whole text. A worker either holds a model (`open`) or a training (`training`), not both.
  */
 
@@ -23,15 +23,16 @@
  *         | { type: 'tokenize', request: number, text: string }
  *         | { type: 'generate', request: number, prompt: string | number[], config: GenerationConfig }
  *         | { type: 'look', request: number, method: 'inspect' | 'choice' | 'score' | 'continuations' | 'neighbors' | 'explain' | 'form' | 'tokenizeChat', args: any[] }
+ *         | { type: 'run', request: number, task: string, args: object }
  *         | TrainingRequest
  *         | { type: 'stop', request: number }} ToWorker
  */
 
 /**
  * `fatal` says that the worker's memory can no longer be trusted: the client throws the worker away.
- * @typedef {{ type: 'progress', request: number, progress: LoadProgress }
+ * @typedef {{ type: 'progress', request: number, progress: LoadProgress | RunProgress }
  *         | { type: 'events', request: number, events: (StreamedEvent | TrainingEvent)[] }
- *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | TrainingResult }
+ *         | { type: 'done', request: number, result: OpenResult | Token[] | GenerateResult | RunResult | TrainingResult }
  *         | { type: 'error', request: number, code: string, message: string, fatal: boolean }
  *         | { type: 'aborted', request: number }} FromWorker
  */
@@ -41,9 +42,27 @@
  * @typedef {{ phase: 'download' | 'open', loadedBytes: number, totalBytes: number | null }} LoadProgress
  */
 
+/** Of a task: so many of its parts (masks, pieces of a text, texts) are done. @typedef {{ phase: 'run', done: number, total: number }} RunProgress */
+
+/** What a task gives, see tasks.js. @typedef {{ result: any, memoryBytes: number }} RunResult */
+
+/**
+ * `prefixes`: what a text begins with, by the names of config.json's task_specific_params.
+ * @typedef {{ layers: number, heads: number, contextLength: number, prefixes: { name: string, prefix: string | null }[] }} EncoderInfo
+ */
+
+/**
+ * As the model's files name them. `tagged`: each target language is chosen by a token of its own, `>>fra<<`.
+ * @typedef {{ source: string[], target: string[], tagged: boolean }} Languages
+ */
+
 /**
  * What a loaded model says of itself.
  * @typedef {object} ModelInfo
+ * @property {string[]} tasks  what it can do, as transformers calls its pipelines, what it is for first
+ * @property {string | null} [maskToken]  what stands for a gap, in a model that fills them
+ * @property {EncoderInfo | null} [encoder]  of a model that makes one text of another, what reads the first
+ * @property {Languages | null} [languages]  of a model that translates, where its files say
  * @property {string} architecture
  * @property {number} parameters
  * @property {number} vocabSize

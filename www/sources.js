@@ -21,6 +21,9 @@ const WEIGHTS_INDEX = 'model.safetensors.index.json';
 const TOKENIZER_FILES = 'tokenizer.json (or vocab.json and merges.txt, or vocab.txt)';
 const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
 
+/** What a model that makes vectors of texts says about how, once it has the first of these. */
+const VECTORS = ['modules.json', 'sentence_bert_config.json', '1_Pooling/config.json'];
+
 /** A file that is absent or not what it should be, with a stable code. */
 export class SourceError extends Error {
   /** @param {string} code @param {string} message */
@@ -113,7 +116,11 @@ async function probe(folder, download) {
   };
 
   const extras = () => Promise.all(OPTIONAL.map((name) => download.optional(at(name), name)));
-  await Promise.all([weights(), tokenizer(), extras()]);
+  const vectors = async () => {
+    const [first = '', ...others] = VECTORS;
+    if (await download.optional(at(first), first)) await Promise.all(others.map((name) => download.optional(at(name), name)));
+  };
+  await Promise.all([weights(), tokenizer(), extras(), vectors()]);
 }
 
 /** The shards an index names. @param {string} text @returns {{ shards: string[], bytes: number }} */
@@ -316,8 +323,9 @@ async function sortOut(files) {
   if (config) {
     const folder = config.name.slice(0, -'config.json'.length);
     return files
-      .filter(({ name }) => name.startsWith(folder) && !name.slice(folder.length).includes('/'))
-      .map(({ name, blob }) => ({ name: base(name), blob }));
+      .filter(({ name }) => name.startsWith(folder))
+      .map(({ name, blob }) => ({ name: name.slice(folder.length), blob }))
+      .filter(({ name }) => !name.includes('/') || VECTORS.includes(name));
   }
   const ggufs = files.filter(({ name }) => name.toLowerCase().endsWith('.gguf'));
   const gguf = ggufs[0];

@@ -28,6 +28,11 @@ const VIEWS = {
   lessons: () => import('./views/lessons/lessons.js'),
   train: () => import('./views/train/train.js'),
   library: () => import('./views/library/library.js'),
+  translate: () => import('./views/tasks/translate.js'),
+  summarise: () => import('./views/tasks/summarise.js'),
+  ask: () => import('./views/tasks/ask.js'),
+  fill: () => import('./views/tasks/fill.js'),
+  search: () => import('./views/tasks/search.js'),
 };
 
 /** @type {Set<string>} */
@@ -49,10 +54,16 @@ export function startViews(page, onError) {
     for (const part of document.querySelectorAll('[data-for]')) {
       /** @type {HTMLElement} */ (part).hidden = !/** @type {HTMLElement} */ (part).dataset.for?.split(' ').includes(name);
     }
-    for (const link of document.querySelectorAll('#views a')) {
-      if (/** @type {HTMLElement} */ (link).dataset.view === name) link.setAttribute('aria-current', 'page');
+    for (const link of document.querySelectorAll('#views a, #tasks a')) {
+      const { view, group = '' } = /** @type {HTMLElement} */ (link).dataset;
+      if (view === name) link.setAttribute('aria-current', 'page');
+      else if (group.split(' ').includes(name)) link.setAttribute('aria-current', 'true');
       else link.removeAttribute('aria-current');
     }
+    // On a narrow screen the link may lie beyond the edge of its bar.
+    const bar = byId('tasks');
+    const current = /** @type {HTMLElement | null} */ (bar.querySelector('[aria-current]'));
+    if (current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
     dispatchEvent(new Event('inkling:view'));
     const fetchView = VIEWS[name];
     if (!fetchView || opened.has(name)) return;

@@ -9,7 +9,7 @@ import { deliver } from './sources.js';
 import { startThreads } from './threads.js';
 import { turn } from './turn.js';
 
-/** @import { FromWorker, LoadProgress, ToWorker, WireSource, Stats, StreamedEvent, OpenResult, GenerateResult, TrainingOpened } from './protocol.js' */
+/** @import { FromWorker, LoadProgress, ToWorker, WireSource, Stats, StreamedEvent, OpenResult, GenerateResult, RunResult, TrainingOpened } from './protocol.js' */
 /** @import { Trainer } from './worker-training.js' */
 /** @import { Engine, EngineEvent, EngineModule, Loading, Report } from './artifacts.js' */
 
@@ -58,13 +58,14 @@ self.onmessage = async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
 async function answer(message) {
   if (message.type === 'open') return open(message);
   if (message.type === 'training') return openTraining(message);
-  if (message.type !== 'tokenize' && message.type !== 'generate' && message.type !== 'look') {
+  if (message.type !== 'tokenize' && message.type !== 'generate' && message.type !== 'look' && message.type !== 'run') {
     if (!trainer) throw Object.assign(new Error('expected an open training, found none'), { code: 'engine' });
     return trainer.answer(message);
   }
   if (!engine) throw Object.assign(new Error('expected an open model, found none'), { code: 'engine' });
   if (message.type === 'tokenize') return engine.tokenize(message.text);
   if (message.type === 'look') return look(engine, message);
+  if (message.type === 'run') return run(engine, message);
   return generate(engine, message);
 }
 
@@ -201,6 +202,26 @@ async function look(engine, { request, method, args }) {
   if (stopping.has(request)) return null;
   // @ts-ignore: each method has arguments of its own
   return engine[method](...args);
+}
+
+/** Does a task, part by part. @param {Engine} engine @param {Extract<ToWorker, { type: 'run' }>} message @returns {Promise<RunResult | null>} */
+async function run(engine, { request, task, args }) {
+  await turn();
+  if (stopping.has(request)) return null;
+  engine.begin(task, args);
+  let paused = performance.now();
+  for (;;) {
+    const step = engine.step();
+    if ('result' in step) return { result: step.result, memoryBytes: memoryBytes() };
+    if (performance.now() - paused < PAUSE) continue;
+    post({ type: 'progress', request, progress: { phase: 'run', done: step.done, total: step.total } });
+    await turn();
+    if (stopping.has(request)) {
+      engine.cancel();
+      return null;
+    }
+    paused = performance.now();
+  }
 }
 
 /** @param {Exclude<EngineEvent, { type: 'done' }>} event @param {Stats} stats @returns {StreamedEvent} */

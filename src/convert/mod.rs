@@ -1,16 +1,18 @@
 //! A model's files as another kind of file: Hugging Face's folder as GGUF, GGUF as a folder, each in a format of choice.
 //! Nothing here knows a file system: it reads [`Files`] and writes to what it is given, one tensor in memory at a time.
 
+mod folder;
 mod formats;
 mod tensors;
 
+pub use folder::Folder;
 pub use formats::file_type;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::files::{COMPANIONS, Files};
 use crate::kernels::Format;
-use crate::model::conversion::GgufForm;
-use crate::model::{Architecture, Fields, Loader, architecture};
+use crate::model::{ARCHITECTURES, Architecture, Fields, Loader, architecture, encoder, gguf_architecture};
 use crate::text;
 use crate::weights::{GgufWriter, Planned, Value as Pair, Weights, write_safetensors};
 use formats::{choose, quantization_version};
@@ -58,10 +60,17 @@ impl Source {
             let weights = Weights::safetensors(&mut files)?;
             return Ok(Self { files, weights, side: Side::Hub, architecture, config });
         };
-        let mut weights = Weights::gguf(&mut files, &name)?;
-        let architecture = architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default())?;
-        let mut loader = Loader::new(&mut weights, Some(architecture.gguf_names));
-        let config = Fields::new((architecture.conversion.to_json)(&mut loader)?);
+        let weights = Weights::gguf(&mut files, &name)?;
+        Self::of_gguf(files, weights)
+    }
+
+    /// The model of llama.cpp's kind of GGUF file.
+    fn of_gguf(files: Files, mut weights: Weights) -> Result<Self> {
+        let own = gguf_architecture(weights.metadata().get_str("general.architecture")?.unwrap_or_default())?;
+        let mut loader = Loader::new(&mut weights, Some(own.gguf_names));
+        let config = Fields::new((own.conversion.to_json)(&mut loader)?);
+        // A name in GGUF may stand for several in Hugging Face's files.
+        let architecture = architecture(config.str(&["model_type"])?.unwrap_or_default())?;
         Ok(Self { files, weights, side: Side::Gguf, architecture, config })
     }
 
@@ -74,7 +83,7 @@ impl Source {
     pub fn write_gguf(&mut self, format: Format, name: &str, out: &mut dyn Write) -> Result<Report> {
         let form = (self.architecture.conversion.to_gguf)(&self.config)?;
         let text::GgufVocabulary { pairs: vocabulary, notes } = self.vocabulary()?;
-        let plan = self.plan(&form)?;
+        let plan = self.plan()?;
         let head = if plan.iter().any(|tensor| tensor.twin.gguf == "output.weight") {
             "output.weight"
         } else {
@@ -91,7 +100,7 @@ impl Source {
         });
         let table: Vec<Planned> = vectors.chain(plan.iter().map(planned)).collect();
         let mut pairs = self.general(format, name)?;
-        let own = self.architecture.name;
+        let own = self.architecture.gguf;
         pairs.extend(form.pairs.iter().map(|(key, value)| (format!("{own}.{key}"), value.clone())));
         pairs.extend(vocabulary);
         let mut writer = GgufWriter::start(out, &pairs, &table)?;
@@ -115,18 +124,7 @@ impl Source {
         format: Format,
         create: &mut dyn FnMut(&str) -> std::io::Result<Box<dyn Write + 'w>>,
     ) -> Result<Report> {
-        let dtype = match format {
-            Format::F32 => "float32",
-            Format::F16 => "float16",
-            Format::BF16 => "bfloat16",
-            other => {
-                return Err(Error::Unsupported {
-                    what: format!("{} in a Hugging Face folder", other.name()),
-                    expected: "f32, f16 or bf16".into(),
-                    found: other.name().to_lowercase(),
-                });
-            }
-        };
+        let dtype = dtype_of(format)?;
         let mut config = self.config.values().clone();
         config.remove("torch_dtype");
         config.insert("dtype".into(), dtype.into());
@@ -143,8 +141,7 @@ impl Source {
             texts.push(("tokenizer_config.json", pretty(&vocabulary.config)));
         }
         texts.push(("config.json", pretty(&Value::Object(config))));
-        let head_dim = self.config.usize(&["head_dim"])?.unwrap_or_default();
-        let plan = self.plan(&GgufForm { pairs: Vec::new(), vectors: Vec::new(), head_dim })?;
+        let plan = self.plan()?;
         let table: Vec<Planned> = plan
             .iter()
             .map(|tensor| Planned { name: tensor.twin.hub.clone(), shape: tensor.shape(Side::Hub), format })
@@ -179,8 +176,8 @@ impl Source {
     }
 
     /// The tensors of the model, and how each comes out of its file.
-    fn plan(&mut self, form: &GgufForm) -> Result<Vec<Plan>> {
-        tensors::plan(self.architecture, &self.config, &mut self.weights, self.side, form.head_dim)
+    fn plan(&mut self) -> Result<Vec<Plan>> {
+        tensors::plan(self.architecture, &self.config, &mut self.weights, self.side)
     }
 
     /// The tokenizer as GGUF has it.
@@ -222,7 +219,7 @@ impl Source {
     fn general(&self, format: Format, name: &str) -> Result<Vec<(String, Pair)>> {
         let own = self.weights.metadata().get_str("general.name")?;
         let pairs = [
-            ("architecture", self.architecture.name.into()),
+            ("architecture", self.architecture.gguf.into()),
             ("type", "model".into()),
             ("name", own.unwrap_or(name).into()),
             ("file_type", Pair::U32(file_type(format))),
@@ -230,6 +227,82 @@ impl Source {
             ("alignment", Pair::U32(32)),
         ];
         Ok(pairs.into_iter().map(|(key, value)| (format!("general.{key}"), value)).collect())
+    }
+}
+
+/// A model of any kind that is about to be written as other files.
+pub enum Model {
+    /// GGUF has words for its configuration and names for its tensors.
+    Known(Box<Source>),
+    /// It has none.
+    Folder(Box<Folder>),
+}
+
+impl Model {
+    /// Opens a Hugging Face folder or a GGUF file.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open(mut files: Files) -> Result<Self> {
+        let is_folder = |model_type: &str| {
+            let known = ARCHITECTURES.iter().find(|known| known.name == model_type);
+            encoder::find(model_type).is_some() || known.is_some_and(|known| known.gguf_names.is_empty())
+        };
+        if files.gguf().is_none() && files.contains("config.json") {
+            let config = Fields::new(files.read_json("config.json", SMALL_FILE)?);
+            if !is_folder(config.str(&["model_type"])?.unwrap_or_default()) {
+                return Ok(Self::Known(Box::new(Source::open(files)?)));
+            }
+        }
+        let checkpoint = Checkpoint::open(files, Box::new(|_, _| {}))?;
+        let own = checkpoint.model_type()?.to_string();
+        if checkpoint.config.is_none() {
+            return Ok(Self::Known(Box::new(Source::of_gguf(checkpoint.files, checkpoint.weights)?)));
+        }
+        match Folder::of(checkpoint)? {
+            Some(folder) => Ok(Self::Folder(Box::new(folder))),
+            None => Err(crate::model::unknown(&own)),
+        }
+    }
+
+    /// Writes a GGUF file; see [`Source::write_gguf`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_gguf(&mut self, format: Format, name: &str, out: &mut dyn Write) -> Result<Report> {
+        match self {
+            Self::Known(source) => source.write_gguf(format, name, out),
+            Self::Folder(folder) => folder.write_gguf(format, name, out),
+        }
+    }
+
+    /// Writes the files of a Hugging Face folder; see [`Source::write_folder`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_folder<'w>(
+        &mut self,
+        format: Format,
+        create: &mut dyn FnMut(&str) -> std::io::Result<Box<dyn Write + 'w>>,
+    ) -> Result<Report> {
+        match self {
+            Self::Known(source) => source.write_folder(format, create),
+            Self::Folder(folder) => folder.write_folder(format, create),
+        }
+    }
+}
+
+/// What a config.json calls the format of a folder's tensors.
+fn dtype_of(format: Format) -> Result<&'static str> {
+    match format {
+        Format::F32 => Ok("float32"),
+        Format::F16 => Ok("float16"),
+        Format::BF16 => Ok("bfloat16"),
+        other => Err(Error::Unsupported {
+            what: format!("{} in a Hugging Face folder", other.name()),
+            expected: "f32, f16 or bf16".into(),
+            found: other.name().to_lowercase(),
+        }),
     }
 }
 

@@ -1,12 +1,11 @@
 //! Beam search as transformers' `_beam_search` does it, sampled beams included.
 
 use super::sequence::{StopStrings, ends};
-use super::{FinishReason, Finished, Limits, Running, row};
+use super::{FinishReason, Finished, Limits, Running, next_logits, row};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::KvCache;
-use crate::model::{Pass, Sequence as PassSequence};
-use crate::sample::{Context, Dice, EarlyStopping, GenerationConfig, apply_rules, log_softmax};
+use crate::sample::{Dice, EarlyStopping, GenerationConfig, apply_rules, log_softmax};
 
 /// What transformers adds to a score to put it behind every real one.
 const LAST: f32 = -1e9;
@@ -96,8 +95,7 @@ impl Beams {
         for (index, beam) in self.running.iter_mut().enumerate() {
             let mut scores = std::mem::take(&mut beam.logits);
             log_softmax(&mut scores)?;
-            let context = Context { ids: &beam.ids, new_tokens: beam.ids.len() - limits.prompt };
-            apply_rules(config, &context, &mut scores)?;
+            apply_rules(config, &limits.context(&beam.ids), &mut scores)?;
             all.extend(scores.iter().enumerate().map(|(token, score)| (beam.score + score, index, token as u32)));
         }
         // Drawing without replacement by adding Gumbel noise and taking the best (Kool et al. 2019).
@@ -195,12 +193,8 @@ impl Beams {
     /// One forward pass over the newest token of every beam.
     fn feed(&mut self, engine: &Engine) -> Result<()> {
         let length = self.running[0].ids.len();
-        let sequences = self.running.iter_mut().map(|beam| {
-            let last = beam.ids.len() - 1;
-            PassSequence { ids: &beam.ids[last..], cache: &mut beam.cache }
-        });
-        let mut pass = Pass::new(sequences.collect(), length);
-        let logits = engine.decoder.logits(&engine.decoder.forward(&mut pass)?)?;
+        let texts = self.running.iter_mut().map(|beam| (&beam.ids[..], &mut beam.cache));
+        let logits = next_logits(&*engine.decoder, texts.collect(), length)?;
         for (i, beam) in self.running.iter_mut().enumerate() {
             beam.logits = row(&logits, i)?;
         }

@@ -6,8 +6,9 @@ mod sequence;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::model::{Pass, Sequence as PassSequence};
-use crate::sample::GenerationConfig;
+use crate::layers::KvCache;
+use crate::model::{Decoder, Pass, Sequence as PassSequence};
+use crate::sample::{Context, GenerationConfig};
 use beams::Beams;
 use candle_core::Tensor;
 use sequence::Sequence;
@@ -70,8 +71,22 @@ pub(crate) struct Limits {
     pub length: usize,
     /// Most tokens in all by the model: its positions, and one more that is written but never read.
     pub context: usize,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt; of an encoder-decoder those its decoder begins with.
     pub prompt: usize,
+    /// What its encoder reads.
+    pub source: Option<Vec<u32>>,
+}
+
+impl Limits {
+    /// What the rules see of a text.
+    pub fn context<'a>(&'a self, ids: &'a [u32]) -> Context<'a> {
+        Context {
+            ids,
+            new_tokens: ids.len() - self.prompt,
+            source: self.source.as_deref().unwrap_or(&ids[..self.prompt]),
+            max_length: self.length,
+        }
+    }
 }
 
 enum Stage {
@@ -92,27 +107,24 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// Checks parameters and prompt and takes over what the cache already holds of it. Nothing is computed yet.
+    /// Checks parameters and prompt and takes over what the cache already holds of it. Nothing is computed yet. An
+    /// encoder-decoder reads the prompt as the source of a text, which begins with `decoder_start_token_id`; lengths are
+    /// those of the text.
     ///
     /// # Errors
     /// [`Error::BadParameter`], [`Error::EmptyPrompt`]; [`Error::ContextFull`] when the prompt alone is too long.
     pub fn start(engine: &mut Engine, prompt: Vec<u32>, config: GenerationConfig) -> Result<Self> {
         let spec = engine.spec();
         config.validate(spec.vocab_size)?;
-        if prompt.is_empty() {
-            return Err(Error::EmptyPrompt);
-        }
-        if let Some(id) = prompt.iter().find(|&&id| id as usize >= spec.vocab_size) {
-            return Err(Error::BadParameter {
-                name: "prompt".into(),
-                expected: format!("token ids below {}", spec.vocab_size),
-                found: id.to_string(),
-            });
-        }
+        let (prompt, source) = match engine.decoder.encoder() {
+            None => (prompt, None),
+            Some(encoder) => {
+                readable(&prompt, encoder.vocab_size, encoder.context_length)?;
+                (engine.beginning(&config), Some(prompt))
+            }
+        };
+        readable(&prompt, spec.vocab_size, spec.context_length)?;
         let (n, context) = (prompt.len(), spec.context_length);
-        if n > context {
-            return Err(Error::ContextFull { limit: context, found: n });
-        }
         let length = match (config.max_new_tokens, config.max_length) {
             (Some(new), _) => n.saturating_add(new),
             (None, Some(length)) => length,
@@ -126,14 +138,26 @@ impl Generation {
                 found: length.to_string(),
             });
         }
-        let reused = engine.reuse(&prompt);
-        let limits = Limits { length, context: context.saturating_add(1), prompt: n };
+        let reused = match &source {
+            Some(source) if engine.has_read_source(source) => source.len(),
+            Some(_) => 0,
+            None => engine.reuse(&prompt),
+        };
+        if source.is_some() {
+            engine.reuse(&prompt);
+        }
+        let limits = Limits { length, context: context.saturating_add(1), prompt: n, source };
         Ok(Self { config, prompt, reused, limits, stage: Stage::Prefill, events: VecDeque::new() })
     }
 
     /// Tokens of the prompt, and how many of them were still in the cache.
     pub fn prompt_tokens(&self) -> (usize, usize) {
-        (self.prompt.len(), self.reused)
+        (self.given(), self.reused)
+    }
+
+    /// How many tokens were given: those of the prompt, or of the source.
+    fn given(&self) -> usize {
+        self.limits.source.as_ref().map_or(self.prompt.len(), Vec::len)
     }
 
     /// Does one unit of work: at most `slice` tokens of the prompt, or one token per sequence. How the prompt is sliced
@@ -158,17 +182,20 @@ impl Generation {
         }
         Ok(self.events.pop_front().unwrap_or(Event::Done {
             sequences: Vec::new(),
-            prompt_tokens: self.prompt.len(),
+            prompt_tokens: self.given(),
             reused_tokens: self.reused,
         }))
     }
 
     fn end(&mut self, sequences: Vec<Finished>) {
-        self.events.push_back(Event::Done { sequences, prompt_tokens: self.prompt.len(), reused_tokens: self.reused });
+        self.events.push_back(Event::Done { sequences, prompt_tokens: self.given(), reused_tokens: self.reused });
         self.stage = Stage::Over;
     }
 
     fn prefill(&mut self, engine: &mut Engine, slice: usize) -> Result<()> {
+        if let Some(source) = &self.limits.source {
+            engine.read_source(source)?;
+        }
         let total = self.prompt.len();
         let from = engine.read.len();
         if !self.prompt.starts_with(&engine.read) || from >= total {
@@ -180,7 +207,10 @@ impl Generation {
         }
         let to = from.saturating_add(slice).min(total);
         let hidden = engine.read_tokens(&self.prompt[from..to], total)?;
-        self.events.push_back(Event::Prefill { done: to, total });
+        self.events.push_back(match &self.limits.source {
+            Some(source) => Event::Prefill { done: source.len(), total: source.len() },
+            None => Event::Prefill { done: to, total },
+        });
         if to < total {
             return Ok(());
         }
@@ -213,6 +243,21 @@ impl Generation {
     }
 }
 
+/// Checks that a model can read these tokens.
+fn readable(ids: &[u32], vocab_size: usize, limit: usize) -> Result<()> {
+    if ids.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+        let (name, expected) = ("prompt".into(), format!("token ids below {vocab_size}"));
+        return Err(Error::BadParameter { name, expected, found: id.to_string() });
+    }
+    if ids.len() > limit {
+        return Err(Error::ContextFull { limit, found: ids.len() });
+    }
+    Ok(())
+}
+
 /// Feeds every running sequence its last token and stores the logits that follow it.
 fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
     let mut running: Vec<&mut Sequence> =
@@ -227,11 +272,10 @@ fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
     let mut engine_cache = Some(&mut engine.cache);
     for sequence in &mut running {
         let Some(cache) = sequence.cache.as_mut().or_else(|| engine_cache.take()) else { continue };
-        let last = sequence.ids.len() - 1;
-        pass_sequences.push(PassSequence { ids: &sequence.ids[last..], cache });
+        pass_sequences.push((&sequence.ids[..], cache));
     }
-    let hidden = match engine.decoder.forward(&mut Pass::new(pass_sequences, length)) {
-        Ok(hidden) => hidden,
+    let logits = match next_logits(&*engine.decoder, pass_sequences, length) {
+        Ok(logits) => logits,
         Err(error) => {
             engine.forget(engine.read.len());
             return Err(error);
@@ -241,11 +285,27 @@ fn feed(engine: &mut Engine, sequences: &mut [Sequence]) -> Result<()> {
         engine.read.extend(running[own].ids.last());
         engine.longest = engine.longest.max(engine.read.len());
     }
-    let logits = engine.decoder.logits(&hidden)?;
     for (i, sequence) in running.iter_mut().enumerate() {
         sequence.logits = Some(row(&logits, i)?);
     }
     Ok(())
+}
+
+/// The logits after texts of one length, each with the cache of all but its newest token.
+fn next_logits<'a>(decoder: &dyn Decoder, texts: Vec<(&'a [u32], &'a mut KvCache)>, length: usize) -> Result<Tensor> {
+    let (count, anew) = (texts.len(), decoder.rereads(length));
+    let mut sequences = Vec::with_capacity(count);
+    for (ids, cache) in texts {
+        if anew {
+            cache.truncate(0);
+        }
+        sequences.push(PassSequence { ids: if anew { ids } else { &ids[ids.len() - 1..] }, cache });
+    }
+    let hidden = decoder.forward(&mut Pass::new(sequences, length))?;
+    if !anew {
+        return decoder.logits(&hidden);
+    }
+    decoder.logits(&hidden.reshape((count, length, ()))?.narrow(1, length - 1, 1)?.squeeze(1)?)
 }
 
 /// One row of a matrix as a vector.

@@ -4,7 +4,7 @@ use super::{FinishReason, Finished, Limits};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::KvCache;
-use crate::sample::{Context, Dice, GenerationConfig, apply_rules, argmax, draw};
+use crate::sample::{Dice, GenerationConfig, apply_rules, argmax, draw};
 use crate::text::{StreamDecoder, Tokenizer};
 
 /// A sequence in the making.
@@ -48,8 +48,7 @@ impl Sequence {
     /// Chooses the next token and returns it with the text it completed.
     pub fn choose(&mut self, engine: &Engine, config: &GenerationConfig, limits: &Limits) -> Result<(u32, String)> {
         let mut scores = self.logits.take().unwrap_or_default();
-        let context = Context { ids: &self.ids, new_tokens: self.ids.len() - self.prompt };
-        apply_rules(config, &context, &mut scores)?;
+        apply_rules(config, &limits.context(&self.ids), &mut scores)?;
         let id = if config.do_sample { draw(&scores, &mut self.dice)? } else { argmax(&scores)? };
         self.ids.push(id);
         let mut text = self.stream.push(id)?;

@@ -97,7 +97,7 @@ fn together<'a>(heads: impl Iterator<Item = &'a [f32]>, n: usize, join: impl Fn(
 fn shrunk(head: &[f32], n: usize, cells: usize) -> Vec<f32> {
     let mut small = vec![0f32; cells * cells];
     for (q, row) in head.chunks_exact(n).enumerate() {
-        for (k, weight) in row.iter().enumerate().take(q + 1) {
+        for (k, weight) in row.iter().enumerate() {
             let cell = &mut small[q * cells / n * cells + k * cells / n];
             *cell = cell.max(*weight);
         }

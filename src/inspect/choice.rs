@@ -58,6 +58,7 @@ pub(super) fn of(
     config: &GenerationConfig,
     shown: usize,
 ) -> Result<Choice> {
+    engine.only_decoder("a choice")?;
     let (vocab_size, limit) = (engine.spec().vocab_size, engine.spec().context_length);
     config.validate(vocab_size)?;
     if ids.is_empty() {
@@ -67,7 +68,13 @@ pub(super) fn of(
         return Err(Error::ContextFull { limit, found: ids.len() });
     }
     let logits = engine.next_logits(ids)?;
-    let context = Context { ids, new_tokens };
+    let prompt = ids.len().saturating_sub(new_tokens);
+    let max_length = match (config.max_new_tokens, config.max_length) {
+        (Some(new), _) => prompt.saturating_add(new),
+        (None, Some(length)) => length,
+        (None, None) => prompt + 20,
+    };
+    let context = Context { ids, new_tokens, source: &ids[..prompt], max_length };
     let mut scores = logits.clone();
     let mut probabilities = softmax(&scores)?;
     let mut stages = vec![Stage { name: "logits", kept: scores.len(), removed: 0.0, entropy: entropy(&probabilities) }];

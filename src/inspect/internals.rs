@@ -86,7 +86,11 @@ pub(super) fn take(engine: &Engine, probe: &mut Probe, at: &At, ids: &[u32], nex
     };
     let (keys, values) = (of_group(Site::Key), of_group(Site::Value));
     let dot = |key: &[f32]| key.iter().zip(&query).map(|(k, q)| k * q).sum::<f32>();
-    let scores = keys.chunks_exact(dim).map(|key| dot(key) * spec.form.attention_scale).collect();
+    // Keys before the window have no weight, whatever their score would be.
+    let window = spec.form.layers.get(layer).and_then(|layer| layer.window).unwrap_or(usize::MAX);
+    let first = (position + 1).saturating_sub(window);
+    let score = |(i, key)| if i < first { f32::NEG_INFINITY } else { dot(key) * spec.form.attention_scale };
+    let scores = keys.chunks_exact(dim).enumerate().map(score).collect();
     let weights = probe.weights.get(&layer).and_then(|all| all.get((head * n + position) * n..)?.get(..position + 1));
     let weights = weights.unwrap_or_default().to_vec();
     let stream = row(layer, Site::Stream, width);

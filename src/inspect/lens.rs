@@ -4,7 +4,7 @@ use super::{Candidate, Lens, Wish, best, entropy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::layers::rows;
-use crate::model::{Probe, Site, probe::Wanted};
+use crate::model::{Probe, Site, Spec, probe::Wanted};
 use crate::sample::softmax;
 
 /// Rows of logits that are computed at once.
@@ -49,18 +49,30 @@ pub(super) fn ask(probe: &mut Probe, wish: &Wish, n: usize) {
 
 /// Rows: the embeddings, then the stream after every block.
 pub(super) fn look(engine: &Engine, probe: &Probe, lens: &Lens, n: usize) -> Result<Vec<Vec<Cell>>> {
-    let (layers, width) = (engine.spec().layers, engine.spec().hidden_size);
+    let width = engine.spec().hidden_size;
+    table(engine.spec(), lens, n, |layer, positions| {
+        let stream = probe.values(layer, Site::Stream);
+        let picked: Vec<f32> = positions.iter().flat_map(|p| &stream[p * width..(p + 1) * width]).copied().collect();
+        let normed = engine.decoder.norm().forward(&rows(picked, positions.len())?)?;
+        Ok(engine.decoder.logits(&normed)?.to_vec2()?)
+    })
+}
+
+/// The cells of a lens; `say` gives the logits of a layer at some positions.
+pub(super) fn table(
+    spec: &Spec,
+    lens: &Lens,
+    n: usize,
+    say: impl Fn(usize, &[usize]) -> Result<Vec<Vec<f32>>>,
+) -> Result<Vec<Vec<Cell>>> {
+    let layers = spec.layers;
     let positions: Vec<usize> = lens.positions.clone().unwrap_or_else(|| (0..n).collect());
     let mut table: Vec<Vec<Cell>> = (0..=layers).map(|_| Vec::with_capacity(positions.len())).collect();
     // From the last layer down, because the others are compared with what it says.
     let mut final_ids: Vec<u32> = Vec::new();
     for layer in (0..=layers).rev() {
-        let stream = probe.values(layer, Site::Stream);
         for positions in positions.chunks(AT_ONCE) {
-            let picked: Vec<f32> =
-                positions.iter().flat_map(|p| &stream[p * width..(p + 1) * width]).copied().collect();
-            let logits = engine.decoder.logits(&engine.decoder.norm().forward(&rows(picked, positions.len())?)?)?;
-            for (logits, &position) in logits.to_vec2::<f32>()?.iter().zip(positions) {
+            for (logits, &position) in say(layer, positions)?.iter().zip(positions) {
                 let probabilities = softmax(logits)?;
                 let top = best(logits, &probabilities, lens.top);
                 let at = table[layer].len();

@@ -1,16 +1,14 @@
 //! Vectors on a plane: principal component analysis (Pearson 1901) of the residual stream through the layers.
 
-use crate::engine::Engine;
-use crate::error::Result;
-use crate::model::{Probe, Site};
+use crate::model::{Probe, Site, Spec};
 
 /// Steps of the iteration: by then what is left of the other directions is far below what a screen shows.
 const STEPS: usize = 60;
 
 /// Two coordinates for every token in every layer, `[layers + 1, n, 2]`. Vectors are taken by their direction: their
 /// lengths grow from layer to layer and would hide it.
-pub(super) fn of(engine: &Engine, probe: &Probe) -> Result<Vec<f32>> {
-    let (layers, width) = (engine.spec().layers, engine.spec().hidden_size);
+pub(super) fn of(spec: &Spec, probe: &Probe) -> Vec<f32> {
+    let (layers, width) = (spec.layers, spec.hidden_size);
     let mut points: Vec<f32> = Vec::new();
     for layer in 0..=layers {
         for row in probe.values(layer, Site::Stream).chunks_exact(width) {
@@ -18,7 +16,7 @@ pub(super) fn of(engine: &Engine, probe: &Probe) -> Result<Vec<f32>> {
             points.extend(row.iter().map(|x| x / length));
         }
     }
-    Ok(principal_plane(&mut points, width))
+    principal_plane(&mut points, width)
 }
 
 /// The coordinates of points `[n, width]` on the plane in which they spread most, `[n, 2]`; the points are centred. The sign

@@ -7,8 +7,10 @@ mod internals;
 mod lens;
 mod map;
 mod neighbors;
+mod reading;
 pub mod report;
 mod score;
+mod source;
 mod wish;
 
 pub use attention::{Matrix, Overview};
@@ -17,12 +19,15 @@ pub use internals::{At, Internals};
 pub use lens::{Attribution, Cell, Contribution};
 pub use map::principal_plane;
 pub use neighbors::Neighbor;
+pub use reading::inspect_reading;
 pub use score::{Expected, Scored, continuations, score};
+pub use source::{SourceInspection, Target};
 pub use wish::{AttentionWish, Lens, Which, Wish};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::model::{Pass, Probe, Sequence, Site};
+use crate::model::{EncoderSpec, Pass, Probe, Sequence, Site, Spec};
+use crate::reader::Reader;
 use crate::sample::softmax;
 
 /// Values of one kind that are kept at most, 4 bytes each: what a view asks for is far below.
@@ -39,7 +44,10 @@ pub struct Candidate {
 /// What was seen in a pass over a text of `n` tokens.
 #[derive(Default)]
 pub struct Inspection {
+    /// Of an encoder-decoder what its decoder has read, `decoder_start_token_id` first.
     pub ids: Vec<u32>,
+    /// What its encoder has read.
+    pub source: Option<SourceInspection>,
     /// The likeliest next tokens, best first.
     pub top_k: Vec<Candidate>,
     /// Of the next token, in bits.
@@ -59,27 +67,34 @@ pub struct Inspection {
     pub internals: Option<Internals>,
 }
 
-/// Reads a text from a fresh context and keeps what was wished for.
+/// Reads a text from a fresh context and keeps what was wished for. An encoder-decoder reads it as the source of
+/// [`Wish::target`] or, without one, of what it writes; everything but `source` is then of its decoder.
 ///
 /// # Errors
 /// [`Error::EmptyPrompt`], [`Error::ContextFull`]; [`Error::BadParameter`] for layers, heads, positions or tokens that the
-/// model does not have, and for more values than fit; [`Error::NoCandidate`] when the logits are not numbers.
+/// model does not have, and for more values than fit; [`Error::NoCandidate`] when the logits are not numbers;
+/// [`Error::Unsupported`] for what only the other kind of model has.
 pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspection> {
     if ids.is_empty() {
         return Err(Error::EmptyPrompt);
     }
+    let read = source::read(engine, ids, wish)?;
+    let mut probe = Probe { without: wish.without.clone(), ..Probe::default() };
+    if let Some(read) = &read {
+        read.ask(&mut probe, wish, engine)?;
+    }
+    let (target, crossed, source) = match read.map(source::Read::into_parts) {
+        Some((target, crossed, source)) => (target, Some(crossed), Some(source)),
+        None => (ids.to_vec(), None, None),
+    };
+    let ids = &target[..];
     let (layers, limit) = (engine.spec().layers, engine.spec().context_length);
     if ids.len() > limit {
         return Err(Error::ContextFull { limit, found: ids.len() });
     }
     wish.check(engine.spec(), ids.len())?;
-    let mut probe = Probe { without: wish.without.clone(), ..Probe::default() };
-    let needs_stream =
-        wish.lens.is_some() || wish.norms || wish.hidden_states || wish.map || wish.attribution.is_some();
-    if needs_stream {
+    if keep_streams(&mut probe, wish) {
         fits("hidden states", (layers + 1).saturating_mul(ids.len()).saturating_mul(engine.spec().hidden_size))?;
-        probe.keep(Site::Stream);
-        probe.keep(Site::Norm);
     }
     attention::ask(&mut probe, wish, engine.spec(), ids.len())?;
     internals::ask(&mut probe, wish, ids.len());
@@ -87,6 +102,9 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
 
     // A cache of its own: what the engine has read for writing stays.
     let mut cache = engine.spec().cache(engine.cache_type());
+    if let Some(crossed) = crossed {
+        cache.cross(crossed);
+    }
     let pass = Pass::new(vec![Sequence { ids, cache: &mut cache }], ids.len());
     let hidden = engine.decoder.forward(&mut pass.seen_by(&mut probe))?;
     let last = hidden.narrow(0, ids.len() - 1, 1)?;
@@ -99,16 +117,9 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
         entropy: entropy(&probabilities),
         ..Inspection::default()
     };
+    source::take(&mut found, &mut probe, source);
     attention::take(&mut found, &mut probe, wish, engine.spec(), ids.len());
-    if wish.norms {
-        let rows =
-            (0..=layers).flat_map(|layer| probe.values(layer, Site::Stream).chunks_exact(engine.spec().hidden_size));
-        found.norms = rows.map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt()).collect();
-    }
-    if wish.hidden_states {
-        (0..layers).for_each(|layer| found.hidden_states.extend_from_slice(probe.values(layer, Site::Stream)));
-        found.hidden_states.extend_from_slice(probe.values(layers, Site::Norm));
-    }
+    take_streams(&mut found, &probe, wish, engine.spec());
     if let Some(lens) = &wish.lens {
         found.lens = lens::look(engine, &probe, lens, ids.len())?;
     }
@@ -116,12 +127,80 @@ pub fn inspect(engine: &mut Engine, ids: &[u32], wish: &Wish) -> Result<Inspecti
         found.attribution = Some(lens::attribute(engine, &probe, id, &logits)?);
     }
     if wish.map {
-        found.map = map::of(engine, &probe)?;
+        found.map = map::of(engine.spec(), &probe);
     }
     if let Some(at) = &wish.internals {
         found.internals = Some(internals::take(engine, &mut probe, at, ids, found.top_k.first().map(|best| best.id))?);
     }
     Ok(found)
+}
+
+/// Has the residual stream kept, where anything wished for needs it.
+fn keep_streams(probe: &mut Probe, wish: &Wish) -> bool {
+    let needed = wish.lens.is_some() || wish.norms || wish.hidden_states || wish.map || wish.attribution.is_some();
+    if needed {
+        probe.keep(Site::Stream);
+        probe.keep(Site::Norm);
+    }
+    needed
+}
+
+fn take_streams(found: &mut Inspection, probe: &Probe, wish: &Wish, spec: &Spec) {
+    let layers = spec.layers;
+    if wish.norms {
+        let rows = (0..=layers).flat_map(|layer| probe.values(layer, Site::Stream).chunks_exact(spec.hidden_size));
+        found.norms = rows.map(|row| row.iter().map(|x| x * x).sum::<f32>().sqrt()).collect();
+    }
+    if wish.hidden_states {
+        (0..layers).for_each(|layer| found.hidden_states.extend_from_slice(probe.values(layer, Site::Stream)));
+        found.hidden_states.extend_from_slice(probe.values(layers, Site::Norm));
+    }
+}
+
+/// A model that is looked into, whether it reads or writes.
+pub trait Shown {
+    fn spec(&self) -> &Spec;
+
+    /// What a token is called where it is shown: its text, or its name if it is a special one.
+    fn token_text(&self, id: u32) -> String;
+
+    /// The same of a token of a source, which may have a vocabulary of its own.
+    fn source_text(&self, id: u32) -> String {
+        self.token_text(id)
+    }
+
+    /// What reads the source of an encoder-decoder.
+    fn encoder(&self) -> Option<&EncoderSpec> {
+        None
+    }
+}
+
+impl Shown for Engine {
+    fn spec(&self) -> &Spec {
+        Engine::spec(self)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        self.tokenizer.shown(id)
+    }
+
+    fn source_text(&self, id: u32) -> String {
+        self.tokenizer().source_text(id)
+    }
+
+    fn encoder(&self) -> Option<&EncoderSpec> {
+        Engine::encoder(self)
+    }
+}
+
+impl Shown for Reader {
+    fn spec(&self) -> &Spec {
+        Reader::spec(self)
+    }
+
+    fn token_text(&self, id: u32) -> String {
+        self.tokenizer.shown(id)
+    }
 }
 
 impl Engine {
@@ -150,10 +229,7 @@ impl Engine {
 
     /// What a token is called where it is shown: its text, or its name if it is a special one.
     pub fn token_text(&self, id: u32) -> String {
-        match self.tokenizer.is_special(id) {
-            true => self.tokenizer.token(id).unwrap_or_default(),
-            false => self.tokenizer.decode(&[id], false).unwrap_or_default(),
-        }
+        self.tokenizer.shown(id)
     }
 }
 

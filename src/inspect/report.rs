@@ -1,9 +1,10 @@
 //! What was seen, as the JavaScript API and the command line tell it: names in camel case, texts beside ids. Large arrays
 //! have a place in the JSON and are put there by whoever sends it, nested or typed.
 
-use super::{At, Candidate, Cell, Choice, Contribution, Inspection, Matrix, Neighbor, Scored, Stage, Survivor, Which};
-use crate::engine::Engine;
-use crate::model::{Part, Site};
+use super::{
+    At, Candidate, Cell, Choice, Contribution, Inspection, Matrix, Neighbor, Scored, Shown, Stage, Survivor, Which,
+};
+use crate::model::{LayerForm, Part, Site};
 use crate::text::{Explained, Merge};
 use serde_json::Value;
 
@@ -26,26 +27,32 @@ pub struct Array<'a> {
 }
 
 /// All of it but the arrays.
-pub fn json(engine: &Engine, found: &Inspection) -> Value {
-    let heads = engine.spec().heads;
-    let tokens = found.ids.iter().map(|id| object([("id", (*id).into()), ("text", engine.token_text(*id).into())]));
+pub fn json(model: &dyn Shown, found: &Inspection) -> Value {
+    let heads = model.spec().heads;
+    let tokens = |ids: &[u32]| -> Value {
+        ids.iter().map(|id| object([("id", (*id).into()), ("text", model.token_text(*id).into())])).collect()
+    };
     let mut out = object([
         ("ids", found.ids.clone().into()),
-        ("tokens", tokens.collect()),
-        ("topK", candidates(engine, &found.top_k)),
+        ("tokens", tokens(&found.ids)),
+        ("topK", candidates(model, &found.top_k)),
         ("entropy", found.entropy.into()),
     ]);
     let mut put = |name: &str, value: Value| out[name] = value;
+    if let Some(source) = &found.source {
+        let pieces: Value = source.ids.iter().map(|id| source_token(model, *id)).collect();
+        put("source", object([("ids", source.ids.clone().into()), ("tokens", pieces)]));
+        put("labels", tokens(&source.labels));
+    }
     if !found.attention.is_empty() {
         put("attention", attention(found, heads));
     }
     if let Some(overview) = &found.overview {
-        let sizes =
-            [("cells", overview.cells.into()), ("layers", engine.spec().layers.into()), ("heads", heads.into())];
+        let sizes = [("cells", overview.cells.into()), ("layers", model.spec().layers.into()), ("heads", heads.into())];
         put("overview", object(sizes));
     }
     if !found.lens.is_empty() {
-        let row = |row: &Vec<Cell>| row.iter().map(|cell| cell_json(engine, cell)).collect::<Value>();
+        let row = |row: &Vec<Cell>| row.iter().map(|cell| cell_json(model, cell)).collect::<Value>();
         put("logitLens", found.lens.iter().map(row).collect());
     }
     if let Some(attribution) = &found.attribution {
@@ -57,7 +64,7 @@ pub fn json(engine: &Engine, found: &Inspection) -> Value {
             "attribution",
             object([
                 ("id", id.into()),
-                ("text", engine.token_text(id).into()),
+                ("text", model.token_text(id).into()),
                 ("logit", attribution.logit.into()),
                 ("parts", attribution.parts.iter().map(part).collect()),
             ]),
@@ -65,7 +72,7 @@ pub fn json(engine: &Engine, found: &Inspection) -> Value {
     }
     if let Some(internals) = &found.internals {
         let At { layer, head, position } = internals.at;
-        let form = &engine.spec().form;
+        let form = &model.spec().form;
         put(
             "internals",
             object([
@@ -82,9 +89,14 @@ pub fn json(engine: &Engine, found: &Inspection) -> Value {
     out
 }
 
+/// A token of a source, whose vocabulary may be another than that of the text.
+fn source_token(model: &dyn Shown, id: u32) -> Value {
+    object([("id", id.into()), ("text", model.source_text(id).into())])
+}
+
 /// The arrays, each with its place.
-pub fn arrays<'a>(engine: &Engine, found: &'a Inspection) -> Vec<Array<'a>> {
-    let spec = engine.spec();
+pub fn arrays<'a>(model: &dyn Shown, found: &'a Inspection) -> Vec<Array<'a>> {
+    let spec = model.spec();
     let (n, rows) = (found.ids.len(), spec.layers + 1);
     let mut all = Vec::new();
     let mut put = |path: &[&str], shape: Vec<usize>, values: &'a [f32]| {
@@ -105,6 +117,13 @@ pub fn arrays<'a>(engine: &Engine, found: &'a Inspection) -> Vec<Array<'a>> {
         let cells = overview.cells;
         put(&["overview", "values"], vec![spec.layers, spec.heads, cells, cells], &overview.values);
         put(&["overview", "habits"], vec![spec.layers, spec.heads, 3], &overview.habits);
+    }
+    if let (Some(source), Some(encoder)) = (&found.source, model.encoder()) {
+        let m = source.ids.len();
+        put(&["crossAttentions"], vec![spec.layers, spec.heads, n, m], &source.cross_attentions);
+        put(&["encoderAttentions"], vec![encoder.layers, encoder.heads, m, m], &source.encoder_attentions);
+        let states = vec![encoder.layers + 1, m, spec.hidden_size];
+        put(&["encoderHiddenStates"], states, &source.encoder_hidden_states);
     }
     put(&["norms"], vec![rows, n], &found.norms);
     put(&["hiddenStates"], vec![rows, n, spec.hidden_size], &found.hidden_states);
@@ -155,11 +174,11 @@ fn attention(found: &Inspection, heads: usize) -> Value {
     found.attention.iter().map(one).collect()
 }
 
-fn candidates(engine: &Engine, list: &[Candidate]) -> Value {
+fn candidates(model: &dyn Shown, list: &[Candidate]) -> Value {
     let one = |candidate: &Candidate| {
         object([
             ("id", candidate.id.into()),
-            ("text", engine.token_text(candidate.id).into()),
+            ("text", model.token_text(candidate.id).into()),
             ("logit", candidate.logit.into()),
             ("probability", candidate.probability.into()),
         ])
@@ -167,10 +186,10 @@ fn candidates(engine: &Engine, list: &[Candidate]) -> Value {
     list.iter().map(one).collect()
 }
 
-fn cell_json(engine: &Engine, cell: &Cell) -> Value {
+fn cell_json(model: &dyn Shown, cell: &Cell) -> Value {
     object([
         ("position", cell.position.into()),
-        ("top", candidates(engine, &cell.top)),
+        ("top", candidates(model, &cell.top)),
         ("entropy", cell.entropy.into()),
         ("rank", cell.rank.into()),
         ("probability", cell.probability.into()),
@@ -182,6 +201,7 @@ fn site_name(site: Site) -> &'static str {
         Site::Embedding => "embedding",
         Site::Position => "position",
         Site::Attention => "attention",
+        Site::Cross => "cross",
         Site::FeedForward => "feedForward",
         Site::Norm => "norm",
         _ => "stream",
@@ -189,7 +209,7 @@ fn site_name(site: Site) -> &'static str {
 }
 
 /// How the next token is chosen.
-pub fn choice(engine: &Engine, found: &Choice) -> Value {
+pub fn choice(model: &dyn Shown, found: &Choice) -> Value {
     let stage = |stage: &Stage| {
         object([
             ("name", stage.name.into()),
@@ -201,14 +221,14 @@ pub fn choice(engine: &Engine, found: &Choice) -> Value {
     let survivor = |survivor: &Survivor| {
         object([
             ("id", survivor.id.into()),
-            ("text", engine.token_text(survivor.id).into()),
+            ("text", model.token_text(survivor.id).into()),
             ("scores", survivor.scores.as_slice().into()),
             ("probabilities", survivor.probabilities.as_slice().into()),
             ("from", survivor.from.into()),
             ("to", survivor.to.into()),
         ])
     };
-    let token = |id: u32| object([("id", id.into()), ("text", engine.token_text(id).into())]);
+    let token = |id: u32| object([("id", id.into()), ("text", model.token_text(id).into())]);
     let draw = found.draw.as_ref().map(|draw| {
         let mut out = token(draw.id);
         out["uniform"] = draw.uniform.into();
@@ -223,14 +243,14 @@ pub fn choice(engine: &Engine, found: &Choice) -> Value {
 }
 
 /// How likely a text is.
-pub fn scored(engine: &Engine, list: &[Scored]) -> Value {
+pub fn scored(model: &dyn Shown, list: &[Scored]) -> Value {
     let one = |scored: &Scored| {
-        let mut out = object([("id", scored.id.into()), ("text", engine.token_text(scored.id).into())]);
+        let mut out = object([("id", scored.id.into()), ("text", model.token_text(scored.id).into())]);
         if let Some(expected) = &scored.expected {
             out["probability"] = expected.probability.into();
             out["rank"] = expected.rank.into();
             out["entropy"] = expected.entropy.into();
-            out["top"] = candidates(engine, &expected.top);
+            out["top"] = candidates(model, &expected.top);
         }
         out
     };
@@ -261,11 +281,11 @@ pub fn explained(list: &[Explained], place: &dyn Fn(usize) -> usize) -> Value {
 }
 
 /// Tokens like another.
-pub fn neighbors(engine: &Engine, list: &[Neighbor]) -> Value {
+pub fn neighbors(model: &dyn Shown, list: &[Neighbor]) -> Value {
     let one = |neighbor: &Neighbor| {
         object([
             ("id", neighbor.id.into()),
-            ("text", engine.token_text(neighbor.id).into()),
+            ("text", model.token_text(neighbor.id).into()),
             ("similarity", neighbor.similarity.into()),
         ])
     };
@@ -273,8 +293,8 @@ pub fn neighbors(engine: &Engine, list: &[Neighbor]) -> Value {
 }
 
 /// The model's shape, part by part.
-pub fn form(engine: &Engine) -> Value {
-    let spec = engine.spec();
+pub fn form(model: &dyn Shown) -> Value {
+    let spec = model.spec();
     let form = &spec.form;
     let part = |part: &Part| {
         object([
@@ -283,6 +303,7 @@ pub fn form(engine: &Engine) -> Value {
             ("format", part.format.into()),
         ])
     };
+    let layer = |layer: &LayerForm| object([("window", layer.window.into()), ("ropeTheta", layer.rope_theta.into())]);
     object([
         ("norm", form.norm.into()),
         ("normEpsilon", form.norm_epsilon.into()),
@@ -292,6 +313,11 @@ pub fn form(engine: &Engine) -> Value {
         ("ropeTheta", form.rope_theta.into()),
         ("qkNorm", form.qk_norm.into()),
         ("attentionScale", form.attention_scale.into()),
+        ("rotated", form.rotated.into()),
+        ("parallel", form.parallel.into()),
+        ("postNorms", form.post_norms.into()),
+        ("embeddingScale", form.embedding_scale.into()),
+        ("layers", form.layers.iter().map(layer).collect()),
         ("parts", spec.parts.iter().map(part).collect()),
     ])
 }

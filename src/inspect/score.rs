@@ -33,6 +33,7 @@ pub struct Expected {
 /// # Errors
 /// [`Error::EmptyPrompt`], [`Error::ContextFull`], [`Error::NoCandidate`].
 pub fn score(engine: &mut Engine, ids: &[u32], top: usize) -> Result<Vec<Scored>> {
+    engine.only_decoder("a score")?;
     let limit = engine.spec().context_length;
     if ids.len() > limit {
         return Err(Error::ContextFull { limit, found: ids.len() });
@@ -64,6 +65,7 @@ pub fn score(engine: &mut Engine, ids: &[u32], top: usize) -> Result<Vec<Scored>
 /// # Errors
 /// As [`score`]; [`Error::BadParameter`] for a way that has no tokens.
 pub fn continuations(engine: &mut Engine, ids: &[u32], ways: &[Vec<u32>]) -> Result<Vec<f32>> {
+    engine.only_decoder("continuations")?;
     let limit = engine.spec().context_length;
     let longest = ids.len() + ways.iter().map(Vec::len).max().unwrap_or(0);
     if longest > limit {

@@ -1,6 +1,6 @@
 //! What may be asked of [`inspect`](super::inspect), by the names of the JavaScript API and as JSON.
 
-use super::At;
+use super::{At, Target};
 use crate::error::{Error, Result};
 use crate::model::Spec;
 use serde_json::{Map, Value};
@@ -29,6 +29,13 @@ pub struct Wish {
     pub internals: Option<At>,
     /// Heads, by layer, that are switched off.
     pub without: Vec<(usize, usize)>,
+    /// Of an encoder-decoder: the text it is to have written; `None`: what it writes.
+    pub target: Option<Target>,
+    /// Where the text looks in its source.
+    pub cross_attentions: bool,
+    /// Where the source looks.
+    pub encoder_attentions: bool,
+    pub encoder_hidden_states: bool,
 }
 
 impl Default for Wish {
@@ -44,6 +51,10 @@ impl Default for Wish {
             map: false,
             internals: None,
             without: Vec::new(),
+            target: None,
+            cross_attentions: false,
+            encoder_attentions: false,
+            encoder_hidden_states: false,
         }
     }
 }
@@ -76,7 +87,9 @@ pub struct Lens {
 impl Wish {
     /// From an object of options: `topK`, `attention` (`true`, or a list of `{layer, head}`, the head a number, `"mean"` or
     /// `"max"`), `overview` (cells a side), `logitLens` (`true`, or `{top, positions}`), `norms`, `hiddenStates`,
-    /// `attribution` (a token id), `map`, `internals` (`{layer, head, position}`), `without` (a list of `[layer, head]`).
+    /// `attribution` (a token id), `map`, `internals` (`{layer, head, position}`), `without` (a list of `[layer, head]`). Of
+    /// an encoder-decoder also `target` (a text, or ids after the first), `crossAttentions`, `encoderAttentions`,
+    /// `encoderHiddenStates`, and `decoderAttentions`, which is `attention`.
     ///
     /// # Errors
     /// [`Error::BadParameter`] naming the option.
@@ -92,7 +105,19 @@ impl Wish {
             let off = value.is_null() || value.as_bool() == Some(false);
             match name.as_str() {
                 "topK" => wish.top_k = number(value).ok_or_else(|| bad("a whole number"))?.min(MOST_CANDIDATES),
-                "attention" => {
+                "target" if off => {}
+                "target" => {
+                    let ids = || -> Option<Vec<u32>> {
+                        value.as_array()?.iter().map(|id| u32::try_from(number(id)?).ok()).collect()
+                    };
+                    let text = value.as_str().map(|text| Target::Text(text.to_string()));
+                    let target = text.or_else(|| ids().map(Target::Ids));
+                    wish.target = Some(target.ok_or_else(|| bad("a text or a list of token ids"))?);
+                }
+                "crossAttentions" => wish.cross_attentions = truth()?,
+                "encoderAttentions" => wish.encoder_attentions = truth()?,
+                "encoderHiddenStates" => wish.encoder_hidden_states = truth()?,
+                "attention" | "decoderAttentions" => {
                     wish.attention = match value {
                         _ if off => AttentionWish::None,
                         Value::Bool(_) => AttentionWish::All,

@@ -1,7 +1,7 @@
-//! Causal attention of new positions over a cache of keys and values.
+//! Attention of new positions over a cache of keys and values.
 
 use super::exp::exp;
-use super::held::{Kept, Rows, Scaled};
+use super::held::{CacheType, Kept, Rows, Scaled};
 use super::lanes::Floats;
 use super::parallel::{self, Shared};
 use super::reduce::max;
@@ -21,6 +21,59 @@ pub struct Heads {
     pub dim: usize,
     /// Factor on the scores before the softmax.
     pub scale: f32,
+    /// Which positions each one sees.
+    pub reach: Reach,
+}
+
+/// Which positions a position sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Itself and all before it.
+    #[default]
+    Causal,
+    /// Of these only the last so many, itself among them (sliding window, Beltagy et al. 2020).
+    Window(usize),
+    /// All of them: a text that is read as a whole, or another one.
+    All,
+    /// Those at most so far away, on both sides.
+    Around(usize),
+}
+
+impl Reach {
+    /// What the position `at` of `total` sees.
+    fn seen(self, at: usize, total: usize) -> Range<usize> {
+        let to_here = at.saturating_add(1).min(total);
+        match self {
+            Self::Causal => 0..to_here,
+            Self::Window(last) => to_here.saturating_sub(last)..to_here,
+            Self::All => 0..total,
+            Self::Around(far) => at.saturating_sub(far)..to_here.saturating_add(far).min(total),
+        }
+    }
+
+    /// Whether in a text of `length` tokens every one sees itself and all before it, and nothing else.
+    pub fn is_causal(self, length: usize) -> bool {
+        match self {
+            Self::Causal => true,
+            Self::Window(last) => last >= length,
+            Self::All | Self::Around(_) => false,
+        }
+    }
+}
+
+/// What is added to the scores by the distance of key and query (Raffel et al. 2020).
+pub struct Relative {
+    /// For every query head the values of the distances `key − query` from `-back` to `back`.
+    pub values: Vec<f32>,
+    pub back: usize,
+}
+
+impl Relative {
+    /// What a head adds to the scores of the keys `seen` of the query at `at`.
+    fn of(&self, head: usize, at: usize, seen: &Range<usize>) -> &[f32] {
+        let first = head * (2 * self.back + 1) + self.back + seen.start - at;
+        &self.values[first..first + seen.len()]
+    }
 }
 
 /// What one key-value head of a layer has seen: keys and values `[positions, dim]`.
@@ -30,60 +83,120 @@ pub struct Held {
     pub values: Rows,
 }
 
-/// Softmax(scale · q kᵀ) v for `n` new positions, the first of which is position `past`.
+impl Held {
+    /// What `key_value` heads hold of rows `[rows, key_value · dim]`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
+    pub fn split(kind: CacheType, heads: Heads, keys: &[f32], values: &[f32]) -> Result<Vec<Self>> {
+        let mut held = vec![Self { keys: Rows::new(kind), values: Rows::new(kind) }; heads.key_value];
+        append(&mut held, heads.dim, keys, values)?;
+        Ok(held)
+    }
+
+    /// Positions held, each `dim` wide.
+    pub fn len(&self, dim: usize) -> usize {
+        self.keys.values() / dim.max(1)
+    }
+
+    /// The size in memory.
+    pub fn size_in_bytes(&self) -> usize {
+        self.keys.size_in_bytes() + self.values.size_in_bytes()
+    }
+}
+
+/// Adds positions (`[n, heads · dim]`) to what the heads hold.
 ///
-/// `q` is `[n, query · dim]`; `held` has the key-value heads with `past + n` positions, the new ones among them; the
-/// result is `[n, query · dim]`. Position `i` sees `0..=past + i`. `weights`, where wanted, is filled with what the softmax
-/// gave, `[query, n, past + n]`. The candle twin is [`plain`].
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory) when it cannot grow; what was held stays.
+pub fn append(heads: &mut [Held], dim: usize, keys: &[f32], values: &[f32]) -> Result<()> {
+    let width = heads.len() * dim;
+    for head in heads.iter_mut() {
+        for held in [&mut head.keys, &mut head.values] {
+            held.grow(keys.len() / width.max(1), dim)?;
+        }
+    }
+    for (i, head) in heads.iter_mut().enumerate() {
+        for (held, new) in [(&mut head.keys, keys), (&mut head.values, values)] {
+            for row in new.chunks_exact(width) {
+                held.push(&row[i * dim..(i + 1) * dim]);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Softmax(scale · q kᵀ + bias) v for `n` new positions, the first of which is position `past`.
+///
+/// `q` is `[n, query · dim]`; `held` has the key-value heads with all `total` positions that can be seen, where a position
+/// sees itself the new ones among them; `bias` reaches as far back as `total`; the result is `[n, query · dim]`. `weights`,
+/// where wanted, is filled with what the softmax gave, `[query, n, total]`. The candle twin is [`plain`].
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory).
-pub fn attention(heads: Heads, q: &[f32], held: &[Held], past: usize, weights: Option<&mut [f32]>) -> Result<Vec<f32>> {
+pub fn attention(
+    heads: Heads,
+    q: &[f32],
+    held: &[Held],
+    past: usize,
+    bias: Option<&Relative>,
+    weights: Option<&mut [f32]>,
+) -> Result<Vec<f32>> {
     /// Values read below which waking another thread takes longer than the work.
     const ALONE: usize = 1 << 15;
     /// Positions of one part: they read the same keys and values.
     const POSITIONS: usize = 16;
-    let Heads { query, key_value, dim, scale } = heads;
+    let Heads { query, key_value, dim, scale, reach } = heads;
     let (q_width, shared) = (query * dim, query / key_value);
     let n = q.len() / q_width;
+    let total = held.first().map_or(0, |head| head.len(dim));
     let mut out = try_vec(0f32, q.len(), "attention")?;
     let place = Shared::new(&mut out);
-    let shown = weights.filter(|weights| weights.len() == query * n * (past + n)).map(Shared::new);
+    let shown = weights.filter(|weights| weights.len() == query * n * total).map(Shared::new);
     let part = |head: usize, positions: Range<usize>| {
         let Held { keys, values } = &held[head / shared];
-        let mut scores = try_vec(0f32, past + n, "attention")?;
+        let mut scores = try_vec(0f32, total, "attention")?;
         let mut sums = try_vec(0f32, dim, "attention")?;
         for i in positions {
-            let (at, seen) = (i * q_width + head * dim, past + i + 1);
-            let scores = &mut scores[..seen];
+            let (at, seen) = (i * q_width + head * dim, reach.seen(past + i, total));
+            let scores = &mut scores[seen.clone()];
             let q = &q[at..at + dim];
             match keys {
-                Rows::F32(keys) => dots(q, keys, scale, scores),
-                Rows::F16(keys) => scaled_dots(q, keys, scale, scores),
-                Rows::Q8(keys) => scaled_dots(q, keys, scale, scores),
+                Rows::F32(keys) => dots(q, of_rows(keys, &seen, dim), scale, scores),
+                Rows::F16(keys) => scaled_dots(q, keys, &seen, scale, scores),
+                Rows::Q8(keys) => scaled_dots(q, keys, &seen, scale, scores),
+            }
+            if let Some(bias) = bias {
+                scores.iter_mut().zip(bias.of(head, past + i, &seen)).for_each(|(score, bias)| *score += bias);
             }
             softmax(scores);
             if let Some(shown) = &shown {
                 // SAFETY: no other part has this head of this position.
-                unsafe { shown.write((head * n + i) * (past + n), scores) }
+                unsafe { shown.write((head * n + i) * total + seen.start, scores) }
             }
             match values {
-                Rows::F32(values) => weighted_sum(scores, values, &mut sums),
-                Rows::F16(values) => scaled_sum(scores, values, &mut sums),
-                Rows::Q8(values) => scaled_sum(scores, values, &mut sums),
+                Rows::F32(values) => weighted_sum(scores, of_rows(values, &seen, dim), &mut sums),
+                Rows::F16(values) => scaled_sum(scores, values, &seen, &mut sums),
+                Rows::Q8(values) => scaled_sum(scores, values, &seen, &mut sums),
             }
             // SAFETY: no other part has this head of this position.
             unsafe { place.write(at, &sums) }
         }
         Ok::<(), Error>(())
     };
-    if n * (past + n) * q_width < ALONE {
+    if n * total * q_width < ALONE {
         (0..query).try_for_each(|head| part(head, 0..n))?;
     } else {
         let parts = (0..n).step_by(POSITIONS).flat_map(|first| (0..query).map(move |head| (head, first)));
         parallel::try_for_each(parts, |(head, first)| part(head, first..(first + POSITIONS).min(n)))?;
     }
     Ok(out)
+}
+
+/// The values of some rows of width `dim`.
+#[inline]
+fn of_rows<'a, K>(values: &'a [K], rows: &Range<usize>, dim: usize) -> &'a [K] {
+    &values[rows.start * dim..rows.end * dim]
 }
 
 /// How many partial sums a dot product keeps: as many values as [`Kept`] gives at a time.
@@ -108,9 +221,9 @@ fn dots<K: Kept>(q: &[f32], keys: &[K], scale: f32, out: &mut [f32]) {
 
 /// [`dots`] with rows that have scales of their own.
 #[inline]
-fn scaled_dots<K: Kept>(q: &[f32], keys: &Scaled<K>, scale: f32, out: &mut [f32]) {
-    dots(q, &keys.values, scale, out);
-    for (out, scale) in out.iter_mut().zip(&keys.scales) {
+fn scaled_dots<K: Kept>(q: &[f32], keys: &Scaled<K>, seen: &Range<usize>, scale: f32, out: &mut [f32]) {
+    dots(q, of_rows(&keys.values, seen, q.len()), scale, out);
+    for (out, scale) in out.iter_mut().zip(&keys.scales[seen.clone()]) {
         *out *= scale;
     }
 }
@@ -161,11 +274,11 @@ fn four_dots<K: Kept>(q: &[f32], rows: [&[K]; ROWS]) -> [f32; ROWS] {
 
 /// [`weighted_sum`] of rows that have scales, with which the weights are multiplied.
 #[inline]
-fn scaled_sum<K: Kept>(weights: &mut [f32], values: &Scaled<K>, out: &mut [f32]) {
-    for (weight, scale) in weights.iter_mut().zip(&values.scales) {
+fn scaled_sum<K: Kept>(weights: &mut [f32], values: &Scaled<K>, seen: &Range<usize>, out: &mut [f32]) {
+    for (weight, scale) in weights.iter_mut().zip(&values.scales[seen.clone()]) {
         *weight *= scale;
     }
-    weighted_sum(weights, &values.values, out);
+    weighted_sum(weights, of_rows(&values.values, seen, out.len()), out);
 }
 
 /// The rows of `values`, each times its weight, added up in their order.
@@ -221,18 +334,23 @@ pub fn softmax(x: &mut [f32]) {
 
 /// The twin of [`attention`] in plain tensor operations: differentiable, and the reference of the tests.
 ///
-/// Shapes as there, for one sequence: `q` `[n, query · dim]`, `k` and `v` `[past + n, key_value · dim]`.
-pub fn plain(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, past: usize) -> Result<Tensor> {
-    let Heads { query, key_value, dim, scale } = heads;
+/// Shapes as there, for one sequence: `q` `[n, query · dim]`, `k` and `v` `[total, key_value · dim]`.
+pub fn plain(heads: Heads, [q, k, v]: [&Tensor; 3], past: usize, bias: Option<&Relative>) -> Result<Tensor> {
+    let Heads { query, key_value, dim, scale, reach } = heads;
     let (n, total) = (q.dim(0)?, k.dim(0)?);
     let split = |x: &Tensor, heads: usize| x.reshape((1, (), heads, dim))?.transpose(1, 2)?.contiguous();
     let shared = query / key_value;
     let q = split(q, query)?;
     let k = repeat_kv(split(k, key_value)?, shared)?;
     let v = repeat_kv(split(v, key_value)?, shared)?;
-    let mask: Vec<f32> =
-        (0..n).flat_map(|i| (0..total).map(move |t| if t <= past + i { 0. } else { f32::NEG_INFINITY })).collect();
-    let mask = Tensor::from_vec(mask, (n, total), q.device())?;
+    let mut added = vec![f32::NEG_INFINITY; query * n * total];
+    for (row, added) in added.chunks_exact_mut(total).enumerate() {
+        let (head, at) = (row / n, past + row % n);
+        let seen = reach.seen(at, total);
+        let bias = bias.map(|bias| bias.of(head, at, &seen));
+        added[seen.clone()].copy_from_slice(bias.unwrap_or(&vec![0.0; seen.len()]));
+    }
+    let mask = Tensor::from_vec(added, (1, query, n, total), q.device())?;
     let scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * f64::from(scale))?.broadcast_add(&mask)?;
     let weights = candle_nn::ops::softmax(&scores, candle_core::D::Minus1)?;
     Ok(weights.matmul(&v)?.transpose(1, 2)?.reshape((n, query * dim))?)
@@ -241,46 +359,35 @@ pub fn plain(heads: Heads, q: &Tensor, k: &Tensor, v: &Tensor, past: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{CacheType, values};
+    use crate::kernels::values;
     use candle_core::Device;
 
     #[test]
     fn attention_is_its_plain_twin() {
-        for (query, key_value, dim, past, n) in
-            [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)]
-        {
-            let heads = Heads { query, key_value, dim, scale: 0.7 };
-            let q_values = values(n * query * dim, 1);
-            let k = values((past + n) * key_value * dim, 2);
-            let v = values((past + n) * key_value * dim, 3);
-            let of_head = |x: &[f32], head: usize| -> Vec<f32> {
-                x.chunks(key_value * dim).flat_map(|row| &row[head * dim..(head + 1) * dim]).copied().collect()
-            };
-            let held = |kind| -> Vec<Held> {
-                let rows = |x: &[f32], head| {
-                    let mut rows = Rows::new(kind);
-                    of_head(x, head).chunks(dim).for_each(|row| rows.push(row));
-                    rows
-                };
-                (0..key_value).map(|head| Held { keys: rows(&k, head), values: rows(&v, head) }).collect()
-            };
-            let tensor = |x: Vec<f32>, rows: usize| {
-                let width = x.len() / rows;
-                Tensor::from_vec(x, (rows, width), &Device::Cpu).unwrap()
-            };
-            let twin = plain(
-                heads,
-                &tensor(q_values.clone(), n),
-                &tensor(k.clone(), past + n),
-                &tensor(v.clone(), past + n),
-                past,
-            )
-            .unwrap();
-            let wanted: Vec<f32> = twin.flatten_all().unwrap().to_vec1().unwrap();
-            for (kind, limit) in [(CacheType::F32, 1e-5), (CacheType::F16, 2e-3), (CacheType::Q8, 2e-2)] {
-                let found = attention(heads, &q_values, &held(kind), past, None).unwrap();
-                for (found, wanted) in found.iter().zip(&wanted) {
-                    assert!((found - wanted).abs() < limit, "{heads:?}, {kind}: expected {wanted}, found {found}");
+        let reaches = [Reach::Causal, Reach::Window(4), Reach::All, Reach::Around(3)];
+        let shapes = [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)];
+        for ((query, key_value, dim, past, n), reach) in shapes.into_iter().flat_map(|s| reaches.map(|r| (s, r))) {
+            let heads = Heads { query, key_value, dim, scale: 0.7, reach };
+            let (q, total) = (values(n * query * dim, 1), past + n);
+            let [k, v] = [2, 3].map(|seed| values(total * key_value * dim, seed));
+            let distances = Relative { values: values(query * (2 * total + 1), 4), back: total };
+            let tensor =
+                |x: &[f32], rows: usize| Tensor::from_vec(x.to_vec(), (rows, x.len() / rows), &Device::Cpu).unwrap();
+            for bias in [None, Some(&distances)] {
+                let twin = plain(heads, [&tensor(&q, n), &tensor(&k, total), &tensor(&v, total)], past, bias).unwrap();
+                let wanted: Vec<f32> = twin.flatten_all().unwrap().to_vec1().unwrap();
+                for (kind, limit) in [(CacheType::F32, 1e-5), (CacheType::F16, 2e-3), (CacheType::Q8, 3e-2)] {
+                    let held = Held::split(kind, heads, &k, &v).unwrap();
+                    let mut shown = vec![0.0; query * n * total];
+                    let found = attention(heads, &q, &held, past, bias, Some(&mut shown)).unwrap();
+                    for (found, wanted) in found.iter().zip(&wanted) {
+                        assert!((found - wanted).abs() < limit, "{heads:?}, {kind}: expected {wanted}, found {found}");
+                    }
+                    for (row, shown) in shown.chunks(total).enumerate() {
+                        let seen = reach.seen(past + row % n, total);
+                        assert!((shown[seen.clone()].iter().sum::<f32>() - 1.0).abs() < 1e-4);
+                        assert!((0..total).all(|key| seen.contains(&key) || shown[key] == 0.0));
+                    }
                 }
             }
         }

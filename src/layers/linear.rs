@@ -76,20 +76,70 @@ impl Weight {
     }
 }
 
+/// Some of the outputs of a larger layer, which falls into groups of equal size: of each, `len` from `start` on.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs {
+    pub groups: usize,
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Outputs {
+    /// Layers of so many outputs each, one after the other.
+    pub fn in_turn<const N: usize>(counts: [usize; N]) -> [Self; N] {
+        let mut before = 0;
+        counts.map(|len| {
+            let start = before;
+            before += len;
+            Self { groups: 1, start, len }
+        })
+    }
+
+    /// How many they are.
+    pub fn count(self) -> usize {
+        self.groups * self.len
+    }
+
+    /// The place of output `i` among the `all` of the larger layer.
+    pub fn place(self, i: usize, all: usize) -> usize {
+        i / self.len * (all / self.groups) + self.start + i % self.len
+    }
+
+    /// Their part of a dense `[all, …]`.
+    pub fn of(self, whole: &Tensor) -> Result<Tensor> {
+        let Self { groups, start, len } = self;
+        let dims = whole.dims();
+        let (all, rest) = dims.split_first().map_or((0, &[][..]), |(all, rest)| (*all, rest));
+        let grouped = [&[groups, all / groups], rest].concat();
+        Ok(whole.reshape(grouped)?.narrow(1, start, len)?.reshape([&[self.count()], rest].concat())?)
+    }
+}
+
 /// `y = x Wᵀ + b`.
 pub struct Linear {
     weight: Weight,
     bias: Option<Tensor>,
+    /// Of a larger layer that is trained as a whole.
+    outputs: Option<Outputs>,
 }
 
 impl Linear {
     pub fn new(weight: Weight, bias: Option<Tensor>) -> Self {
-        Self { weight, bias }
+        Self { weight, bias, outputs: None }
+    }
+
+    /// A part of a larger layer with dense weights, which gradients reach.
+    pub fn part(whole: Tensor, bias: Option<Tensor>, outputs: Outputs) -> Self {
+        Self { weight: Weight::Dense(whole), bias, outputs: Some(outputs) }
     }
 
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.weight.matmul(x, self.bias.as_ref())
+        let (Some(outputs), Weight::Dense(whole)) = (self.outputs, &self.weight) else {
+            return self.weight.matmul(x, self.bias.as_ref());
+        };
+        let bias = self.bias.as_ref().map(|bias| outputs.of(bias)).transpose()?;
+        tracked::linear(x, &outputs.of(whole)?, bias.as_ref())
     }
 
     /// The weights of one output, `[inputs]`.
@@ -97,8 +147,9 @@ impl Linear {
     /// # Errors
     /// [`Error::BadParameter`] for an output that is not there.
     pub fn row(&self, output: u32) -> Result<Vec<f32>> {
-        check_rows(&[output], self.weight.rows())?;
-        self.weight.rows_at(&[output])
+        let all = self.weight.rows();
+        check_rows(&[output], self.outputs.map_or(all, Outputs::count))?;
+        self.weight.rows_at(&[self.outputs.map_or(output, |outputs| outputs.place(output as usize, all) as u32)])
     }
 }
 

@@ -9,8 +9,8 @@ mod norm;
 mod rotary;
 
 pub use activation::Activation;
-pub use cache::KvCache;
-pub use linear::{Embedding, Linear, Weight};
+pub use cache::{Crossed, KvCache};
+pub use linear::{Embedding, Linear, Outputs, Weight};
 pub use norm::Norm;
 pub use rotary::{Rotary, Scaling};
 

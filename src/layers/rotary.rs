@@ -54,13 +54,15 @@ pub enum Scaling {
 #[derive(Clone, Debug)]
 pub struct Rotary {
     /// Width of a head.
+    pub head_dim: usize,
+    /// Values of a head that are rotated, from its first on; an odd number means one more.
     pub dim: usize,
     /// The base `rope_theta`.
     pub theta: f32,
     pub scaling: Scaling,
 }
 
-/// Cosines and sines of one forward pass, each `[rows, 1, dim / 2]`.
+/// Cosines and sines of one forward pass, each `[rows, 1, pairs]`.
 pub struct Angles {
     cos: Tensor,
     sin: Tensor,
@@ -77,10 +79,15 @@ impl Rotary {
         }
     }
 
-    /// Inverse frequencies, `dim / 2` of them, for a text of `length` tokens, and the factor on cosines and sines.
+    /// Pairs of a head that are rotated.
+    pub fn pairs(&self) -> usize {
+        self.dim.div_ceil(2)
+    }
+
+    /// Inverse frequencies, one for every pair, for a text of `length` tokens, and the factor on cosines and sines.
     fn frequencies(&self, length: usize) -> (Vec<f32>, f32) {
         let dim = self.dim as f32;
-        let half = self.dim / 2;
+        let half = self.pairs();
         let powers = |theta: f32| -> Vec<f32> { (0..half).map(|i| libm::powf(theta, (2 * i) as f32 / dim)).collect() };
         let inverse = |theta: f32| -> Vec<f32> { powers(theta).into_iter().map(|p| 1.0 / p).collect() };
         match &self.scaling {
@@ -138,7 +145,7 @@ impl Rotary {
         }
     }
 
-    /// What the scaling divides each of the `dim / 2` frequencies by.
+    /// What the scaling divides each of the frequencies by.
     pub fn divisors(&self) -> Vec<f32> {
         let plain = Self { scaling: Scaling::None, ..self.clone() };
         plain.frequencies(0).0.iter().zip(self.frequencies(0).0).map(|(plain, scaled)| plain / scaled).collect()
@@ -152,13 +159,13 @@ impl Rotary {
                 .iter()
                 .flat_map(|&p| frequencies.iter().map(move |frequency| f(p as f32 * frequency) * factor))
                 .collect();
-            Ok(Tensor::from_vec(values, (positions.len(), 1, self.dim / 2), &Device::Cpu)?)
+            Ok(Tensor::from_vec(values, (positions.len(), 1, self.pairs()), &Device::Cpu)?)
         };
         Ok(Angles { cos: table(libm::cosf)?, sin: table(libm::sinf)? })
     }
 
     /// Rotates `[rows, heads · dim]`.
     pub fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
-        tracked::rotate(x, &angles.cos, &angles.sin)
+        tracked::rotate(x, self.head_dim, &angles.cos, &angles.sin)
     }
 }

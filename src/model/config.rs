@@ -35,9 +35,9 @@ const REJECTED: &[&str] = &[
 ];
 
 impl Fields {
-    /// The fields of a parsed config.json.
+    /// The fields of a parsed config.json; of a model that reads pictures too, those of its text model.
     pub fn new(values: Map<String, Value>) -> Self {
-        Self { values }
+        Self { values: text_model(values) }
     }
 
     /// All of them as they are.
@@ -120,12 +120,30 @@ impl Fields {
         Ok(values.filter(|v| !v.is_empty()).map(|v| Self { values: v.clone() }))
     }
 
+    /// A number, with all its digits.
+    pub fn f64(&self, names: &[&str]) -> Result<Option<f64>> {
+        self.typed(names, "a number", |v| v.as_f64().filter(|v| v.is_finite()))
+    }
+
+    /// Whether the field is there and says nothing, which need not mean what its absence means.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_null)
+    }
+
     /// Refuses fields that change the result and that nothing here honours.
     ///
     /// # Errors
     /// [`Error::Unsupported`] naming the field.
     pub fn refuse_unhonoured(&self) -> Result<()> {
-        for name in REJECTED {
+        self.refuse_all_but(&[])
+    }
+
+    /// [`Self::refuse_unhonoured`] for an architecture that honours some of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn refuse_all_but(&self, honoured: &[&str]) -> Result<()> {
+        for name in REJECTED.iter().filter(|name| !honoured.contains(name)) {
             if let Some(value) = self.values.get(*name)
                 && !neutral(value)
             {
@@ -139,21 +157,69 @@ impl Fields {
         Ok(())
     }
 
-    /// Refuses layers in which a token does not see all before it.
+    /// True for every layer with a sliding window, where a configuration lists its layers.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] naming the field.
-    pub fn only_full_attention(&self) -> Result<()> {
-        let kinds = self.values.get("layer_types").and_then(Value::as_array);
-        match kinds.into_iter().flatten().find(|kind| kind.as_str() != Some("full_attention")) {
-            None => Ok(()),
-            Some(kind) => Err(Error::Unsupported {
-                what: "config field layer_types".into(),
-                expected: "full_attention for every layer".into(),
+    /// [`Error::Unsupported`] for another kind of layer; [`Error::BadConfig`] for a list that is too short.
+    pub fn sliding_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
+        const NAME: &str = "layer_types";
+        let Some(kinds) = self.typed(&[NAME], "a list", Value::as_array)? else { return Ok(None) };
+        let sliding = |kind: &Value| match kind.as_str() {
+            Some("full_attention") => Ok(false),
+            Some("sliding_attention") => Ok(true),
+            _ => Err(Error::Unsupported {
+                what: format!("config field {NAME}"),
+                expected: "full_attention or sliding_attention".into(),
                 found: kind.to_string(),
             }),
+        };
+        let kinds = kinds.iter().map(sliding).collect::<Result<Vec<_>>>()?;
+        long_enough(NAME, kinds.len(), layers)?;
+        Ok(Some(kinds))
+    }
+
+    /// A list with a whole number for every layer, as whether it is above zero.
+    ///
+    /// # Errors
+    /// [`Error::BadConfig`] for anything else.
+    pub fn flags(&self, name: &str, layers: usize) -> Result<Option<Vec<bool>>> {
+        let flags = self.typed(&[name], "a list of whole numbers", |v| {
+            v.as_array()?.iter().map(|v| v.as_u64().map(|v| v > 0)).collect::<Option<Vec<_>>>()
+        })?;
+        if let Some(flags) = &flags {
+            long_enough(name, flags.len(), layers)?;
+        }
+        Ok(flags)
+    }
+}
+
+fn long_enough(field: &str, found: usize, layers: usize) -> Result<()> {
+    if found >= layers {
+        return Ok(());
+    }
+    Err(Error::BadConfig {
+        field: field.into(),
+        expected: format!("one entry for each of {layers} layers"),
+        found: found.to_string(),
+    })
+}
+
+/// Models that read pictures and text: the part that reads text, its kind and its class.
+const WITH_PICTURES: &[(&str, &str, &str)] = &[("gemma3", "gemma3_text", "Gemma3ForCausalLM")];
+
+/// The configuration of the text model, with what lies outside of it for both.
+fn text_model(mut values: Map<String, Value>) -> Map<String, Value> {
+    let kind = values.get("model_type").and_then(Value::as_str);
+    let Some((_, name, class)) = WITH_PICTURES.iter().find(|(outer, ..)| kind == Some(outer)) else { return values };
+    let Some(Value::Object(mut text)) = values.remove("text_config") else { return values };
+    for shared in ["bos_token_id", "eos_token_id", "pad_token_id", "tie_word_embeddings", "initializer_range"] {
+        if let Some(value) = values.remove(shared) {
+            text.insert(shared.into(), value);
         }
     }
+    text.insert("model_type".into(), (*name).into());
+    text.insert("architectures".into(), vec![*class].into());
+    text
 }
 
 /// GGUF metadata, below the architecture's name, that change the result and that nothing here honours, with their
@@ -184,11 +250,19 @@ const REJECTED_METADATA: &[(&str, f64)] = &[
 /// # Errors
 /// [`Error::Unsupported`] naming the key.
 pub(super) fn refuse_unhonoured(meta: &Metadata, architecture: &str) -> Result<()> {
+    refuse_all_but(meta, architecture, &[])
+}
+
+/// [`refuse_unhonoured`] for an architecture that honours some of them.
+///
+/// # Errors
+/// As there.
+pub(super) fn refuse_all_but(meta: &Metadata, architecture: &str, honoured: &[&str]) -> Result<()> {
     let causal = format!("{architecture}.attention.causal");
     if meta.contains(&causal) && meta.get_bool(&causal)? == Some(false) {
         return Err(meta.bad(&causal, "true: every token sees only those before it"));
     }
-    for (name, neutral) in REJECTED_METADATA {
+    for (name, neutral) in REJECTED_METADATA.iter().filter(|(name, _)| !honoured.contains(name)) {
         let key = format!("{architecture}.{name}");
         let harmless = !meta.contains(&key)
             || matches!(meta.get_f64(&key), Ok(Some(v)) if v == 0.0 || v == *neutral)

@@ -8,14 +8,37 @@ use serde_json::{Map, Number, Value};
 
 /// An architecture's part of [`crate::convert`].
 pub struct Conversion {
-    /// Matrices that Hugging Face's files have input-major, by their names in `gguf_names`.
-    pub input_major: &'static [&'static str],
-    /// Projections whose outputs are rotated, of which GGUF has the two halves of each head interleaved.
-    pub rotated: &'static [&'static str],
+    /// Tensors that GGUF has otherwise than Hugging Face's files, by their names in `gguf_names`.
+    pub otherwise: &'static [(&'static str, Otherwise)],
     /// What a config.json says, as GGUF metadata; an error for what they cannot say.
     pub to_gguf: fn(&Fields) -> Result<GgufForm>,
     /// What GGUF metadata say, as a config.json.
     pub to_json: fn(&mut Loader) -> Result<Map<String, Value>>,
+}
+
+/// How a tensor lies in GGUF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// A matrix that is input-major in Hugging Face's files.
+    Transposed,
+    /// The two halves of each rotated head are interleaved.
+    Interleaved,
+    /// First all queries, then all keys and all values, which in Hugging Face's files take turns head by head.
+    Sorted,
+    /// One more than in Hugging Face's files.
+    OneMore,
+}
+
+/// Of an architecture whose models have no GGUF form here: a folder in another number format can still be written.
+pub const FOLDERS_ONLY: Conversion =
+    Conversion { otherwise: &[], to_gguf: |_| Err(no_gguf()), to_json: |_| Err(no_gguf()) };
+
+fn no_gguf() -> Error {
+    Error::Unsupported {
+        what: "this architecture in a GGUF file".into(),
+        expected: "--to safetensors, or a decoder".into(),
+        found: "an encoder-decoder".into(),
+    }
 }
 
 /// A model's configuration as GGUF has it.
@@ -24,7 +47,6 @@ pub struct GgufForm {
     pub pairs: Vec<(&'static str, Pair)>,
     /// Vectors that are part of the configuration, by their names in the file.
     pub vectors: Vec<(&'static str, Vec<f32>)>,
-    pub head_dim: usize,
 }
 
 /// A tensor by its names in both files.
@@ -35,17 +57,17 @@ pub struct Twin {
     pub gguf: String,
     /// As Hugging Face's files have it.
     pub shape: Vec<usize>,
-    pub input_major: bool,
-    pub rotated: bool,
+    pub otherwise: Option<Otherwise>,
 }
 
-/// Every tensor of a model with this config.json.
+/// Every tensor of a model with this config.json, and the width of its heads.
 ///
 /// # Errors
 /// Those of a configuration that makes no model.
-pub fn twins(architecture: &Architecture, config: &Fields) -> Result<Vec<Twin>> {
-    let (_, tensors) = outline(config)?;
-    tensors.into_iter().map(|(name, shape)| twin(architecture, name, shape)).collect()
+pub fn twins(architecture: &Architecture, config: &Fields) -> Result<(Vec<Twin>, usize)> {
+    let (spec, tensors) = outline(config)?;
+    let twins = tensors.into_iter().map(|(name, shape)| twin(architecture, name, shape)).collect::<Result<_>>()?;
+    Ok((twins, spec.head_dim))
 }
 
 /// The names of the tensor that Hugging Face's files call `hub`.
@@ -73,9 +95,9 @@ pub fn twin(architecture: &Architecture, hub: String, shape: Vec<usize>) -> Resu
         Some((_, rest)) => format!("{rest}.{ending}"),
         None => hub.clone(),
     };
-    let input_major = is_matrix && architecture.conversion.input_major.contains(&part);
-    let rotated = architecture.conversion.rotated.contains(&part);
-    Ok(Twin { unprefixed, gguf, shape, input_major, rotated, hub })
+    let otherwise = architecture.conversion.otherwise.iter().find(|(name, _)| *name == part);
+    let otherwise = otherwise.map(|(_, how)| *how).filter(|how| is_matrix || *how != Otherwise::Transposed);
+    Ok(Twin { unprefixed, gguf, shape, otherwise, hub })
 }
 
 /// A u32 of GGUF metadata.

@@ -6,12 +6,13 @@ use super::config::{count, positive, product, refuse_unhonoured, vocab_size};
 use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::{Error, Result};
-use crate::kernels::attention::Heads;
+use crate::kernels::attention::{Heads, Reach};
 use crate::layers::{Activation, Embedding, Linear, Norm};
 use candle_core::Tensor;
 
 pub const ARCHITECTURE: Architecture = Architecture {
     name: "gpt2",
+    gguf: "gpt2",
     gguf_names: &[
         ("wte", "token_embd"),
         ("wpe", "position_embd"),
@@ -155,7 +156,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             ln_1: loader.layer_norm(&name("ln_1"), width, eps)?,
             c_attn,
             attn_c_proj,
-            heads: Heads { query: config.n_head, key_value: config.n_head, dim, scale },
+            heads: Heads { query: config.n_head, key_value: config.n_head, dim, scale, reach: Reach::Causal },
             ln_2: loader.layer_norm(&name("ln_2"), width, eps)?,
             c_fc,
             mlp_c_proj,
@@ -185,6 +186,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             rope_theta: None,
             qk_norm: false,
             attention_scale: blocks.first().map_or(1.0, |block: &Block| block.heads.scale),
+            ..Form::default()
         },
         parts: loader.parts(),
     };

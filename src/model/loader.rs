@@ -1,12 +1,14 @@
 //! Takes tensors out of a checkpoint under their Hugging Face names, checks their shapes and keeps count; or makes the
 //! first values of a model that is to be trained.
 
+mod layers;
+
 use super::Shapes;
 use super::variables::{Initial, Variables};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
 use crate::kernels::{Format, Matrix, Order};
-use crate::layers::{Embedding, Linear, Norm, Weight};
+use crate::layers::Weight;
 use crate::weights::{Metadata, Weights};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,9 @@ pub enum Bias {
     IfPresent,
 }
 
+/// The output head by the names it has in files, in which it is not below the model: GPT-NeoX's is the second.
+pub const HEADS: [&str; 2] = ["lm_head", "embed_out"];
+
 /// A tensor of a model.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -52,8 +57,8 @@ enum Source<'a> {
     Initial(Initial),
     /// The variables of a model that is being trained, which this one reads without gradients.
     Shared(&'a Variables),
-    /// Nothing: only the names and shapes that the model would have are wanted.
-    Outline(Shapes),
+    /// Nothing: only the names and shapes that the model would have are wanted. Of weights it is told which there are.
+    Outline { shapes: Shapes, weights: Option<&'a Weights> },
 }
 
 /// A checkpoint being turned into a model.
@@ -108,12 +113,17 @@ impl<'a> Loader<'a> {
 
     /// For the names and shapes of a model that is not made.
     pub fn outline() -> Self {
-        Self::with(Source::Outline(Vec::new()), false)
+        Self::with(Source::Outline { shapes: Vec::new(), weights: None }, false)
+    }
+
+    /// For the names and shapes of what would be taken out of these weights.
+    pub fn outline_of(weights: &'a Weights) -> Self {
+        Self::with(Source::Outline { shapes: Vec::new(), weights: Some(weights) }, false)
     }
 
     /// The names and shapes that were asked of [`Self::outline`].
     pub fn into_outline(self) -> Shapes {
-        if let Source::Outline(shapes) = self.source { shapes } else { Vec::new() }
+        if let Source::Outline { shapes, .. } = self.source { shapes } else { Vec::new() }
     }
 
     /// The variables of the model that was loaded, when it is to be trained.
@@ -128,18 +138,31 @@ impl<'a> Loader<'a> {
     fn has(&self, file_name: &str) -> bool {
         match &self.source {
             Source::File { weights, .. } => weights.contains(file_name),
-            Source::Initial(_) | Source::Outline(_) => false,
+            Source::Outline { weights: Some(weights), .. } => weights.contains(file_name),
+            Source::Initial(_) | Source::Outline { .. } => false,
             Source::Shared(variables) => variables.get(file_name).is_some(),
         }
     }
 
     /// Names are looked up below `prefix` if the file has `probe` there.
     pub fn set_prefix(&mut self, prefix: &'static str, probe: &str) {
-        self.own_prefix = prefix;
-        let new = matches!(self.source, Source::Initial(_) | Source::Outline(_));
-        if new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}")) {
+        self.set_prefixes(&[prefix], probe);
+    }
+
+    /// Names are looked up below the first of these prefixes at which the file has `probe`; the first of all is that of
+    /// files yet to be written.
+    pub fn set_prefixes(&mut self, prefixes: &[&'static str], probe: &str) {
+        self.own_prefix = prefixes.first().copied().unwrap_or_default();
+        let new = matches!(self.source, Source::Initial(_) | Source::Outline { weights: None, .. });
+        let there = |prefix: &&&str| new || self.gguf_names().is_none() && self.has(&format!("{prefix}{probe}"));
+        if let Some(prefix) = prefixes.iter().find(there) {
             self.prefix = prefix;
         }
+    }
+
+    /// Names are looked up as they are from here on: those of a head that stands beside the model.
+    pub fn leave_prefix(&mut self) {
+        (self.prefix, self.own_prefix) = ("", "");
     }
 
     /// Whether the checkpoint is a GGUF file.
@@ -187,13 +210,26 @@ impl<'a> Loader<'a> {
     /// `prefix`.
     fn name_below(prefix: &str, name: &str, ending: &str) -> String {
         // The output head stands beside the model in Hugging Face's files, not below it.
-        let prefix = if name == "lm_head" { "" } else { prefix };
+        let prefix = if HEADS.contains(&name) { "" } else { prefix };
         format!("{prefix}{name}.{ending}")
+    }
+
+    /// The name of a tensor in a file of Hugging Face's.
+    fn in_folder(&self, name: &str, ending: &str) -> String {
+        let usual = Self::name_below(self.prefix, name, ending);
+        if !HEADS.contains(&name) || self.has(&usual) {
+            return usual;
+        }
+        // Some files have the head under another name, or below a model that is itself below another.
+        let outer = self.prefix.strip_suffix("model.").unwrap_or_default();
+        let others = HEADS.iter().flat_map(|head| [format!("{head}.{ending}"), format!("{outer}{head}.{ending}")]);
+        let mut others = others.filter(|name| self.has(name));
+        others.next().unwrap_or(usual)
     }
 
     /// The name of a tensor in the file.
     fn resolve(&self, name: &str, ending: &str) -> String {
-        let Some(table) = self.gguf_names() else { return Self::name_below(self.prefix, name, ending) };
+        let Some(table) = self.gguf_names() else { return self.in_folder(name, ending) };
         let translate = |part: &str| table.iter().find(|(theirs, _)| *theirs == part).map_or("", |(_, gguf)| *gguf);
         let mut parts = name.splitn(3, '.');
         match (parts.next(), parts.next(), parts.next()) {
@@ -225,7 +261,7 @@ impl<'a> Loader<'a> {
                 (info.format, weights.take(name)?)
             }
             Source::Initial(initial) => (Format::F32, bytemuck::cast_slice(&initial.values(name, shape)?).to_vec()),
-            Source::Shared(_) | Source::Outline(_) => {
+            Source::Shared(_) | Source::Outline { .. } => {
                 return Err(candle_core::Error::Msg(format!("{name} has no file to be read from")).into());
             }
         };
@@ -245,7 +281,7 @@ impl<'a> Loader<'a> {
                     return Err(Error::MissingTensor { name, expected, found });
                 }
             },
-            Source::Outline(shapes) => {
+            Source::Outline { shapes, .. } => {
                 shapes.push((name.clone(), shape.to_vec()));
                 Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?
             }
@@ -304,7 +340,18 @@ impl<'a> Loader<'a> {
     }
 
     /// A vector of f32.
-    fn vector(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>) -> Result<Tensor> {
+    pub(in crate::model) fn vector(
+        &mut self,
+        name: &str,
+        ending: &str,
+        len: usize,
+        order: Option<Order>,
+    ) -> Result<Tensor> {
+        self.shifted(name, ending, len, order, 0.0)
+    }
+
+    /// A vector of f32, to the values of which in the file something is added.
+    fn shifted(&mut self, name: &str, ending: &str, len: usize, order: Option<Order>, shift: f32) -> Result<Tensor> {
         self.took(name, ending, &[len], Format::F32);
         if let Some(tensor) = self.given(name, ending, &[len])? {
             return Ok(tensor);
@@ -312,6 +359,9 @@ impl<'a> Loader<'a> {
         let mut values = self.values(&self.resolve(name, ending), len)?;
         if let Some(order) = order {
             values = (0..len).map(|i| values[order(i)]).collect();
+        }
+        if shift != 0.0 {
+            values.iter_mut().for_each(|value| *value += shift);
         }
         self.variable(name, ending, Tensor::from_vec(values, len, &Device::Cpu)?)
     }
@@ -326,72 +376,23 @@ impl<'a> Loader<'a> {
         self.values(file_name, len).map(Some)
     }
 
+    /// A matrix of one row, `[1, len]`, when there is one; its name is the same with and without a prefix.
+    pub fn optional_row(&mut self, file_name: &str, len: usize) -> Result<Option<Tensor>> {
+        if !self.has(file_name) {
+            return Ok(None);
+        }
+        let (format, bytes) = self.read(file_name, &[1, len])?;
+        let mut values = try_vec(0f32, len, "a row")?;
+        format.dequantize(&bytes, &mut values);
+        Ok(Some(Tensor::from_vec(values, (1, len), &Device::Cpu)?))
+    }
+
     /// The values of a tensor of one dimension.
     fn values(&mut self, file_name: &str, len: usize) -> Result<Vec<f32>> {
         let (format, bytes) = self.read(file_name, &[len])?;
         let mut values = try_vec(0f32, len, "a vector")?;
         format.dequantize(&bytes, &mut values);
         Ok(values)
-    }
-
-    /// A linear layer from `inputs` to `outputs`.
-    pub fn linear(&mut self, name: &str, layout: Layout, inputs: usize, outputs: usize, bias: Bias) -> Result<Linear> {
-        self.linear_in(None, name, layout, inputs, outputs, bias)
-    }
-
-    /// A linear layer whose outputs the file has in another order.
-    pub fn linear_in(
-        &mut self,
-        order: Option<Order>,
-        name: &str,
-        layout: Layout,
-        inputs: usize,
-        outputs: usize,
-        bias: Bias,
-    ) -> Result<Linear> {
-        let weight = self.weight(name, layout, outputs, inputs, order)?;
-        let has_bias = match bias {
-            Bias::Yes => true,
-            Bias::No => false,
-            Bias::IfPresent => self.contains(name, "bias"),
-        };
-        let bias = if has_bias { Some(self.vector(name, "bias", outputs, order)?) } else { None };
-        Ok(Linear::new(weight, bias))
-    }
-
-    /// The output head. One that is tied shares the embedding, unless the file has another one beside it: transformers
-    /// then uses that.
-    pub fn head(&mut self, tied: bool, embedding: &Embedding, width: usize, vocab_size: usize) -> Result<Linear> {
-        if tied && !self.contains("lm_head", "weight") {
-            return Ok(Linear::new(embedding.weight(), None));
-        }
-        if !tied || matches!(self.source, Source::Shared(_)) {
-            return self.linear("lm_head", Layout::OutputMajor, width, vocab_size, Bias::No);
-        }
-        let (parameters, bytes) = (self.parameters, self.bytes_by_format.clone());
-        let head = self.matrix("lm_head", Layout::OutputMajor, vocab_size, width, None)?;
-        if embedding.weight().is(&head)? {
-            (self.parameters, self.bytes_by_format) = (parameters, bytes);
-            return Ok(Linear::new(embedding.weight(), None));
-        }
-        self.took("lm_head", "weight", &[vocab_size, width], head.format());
-        Ok(Linear::new(self.weight_of(head, "lm_head", Layout::OutputMajor)?, None))
-    }
-
-    /// An embedding table.
-    pub fn embedding(&mut self, name: &str, entries: usize, width: usize) -> Result<Embedding> {
-        Ok(Embedding::new(self.weight(name, Layout::OutputMajor, entries, width, None)?))
-    }
-
-    /// A LayerNorm.
-    pub fn layer_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        let weight = self.vector(name, "weight", width, None)?;
-        Ok(Norm::Layer { weight, bias: self.vector(name, "bias", width, None)?, eps })
-    }
-
-    /// An RMSNorm.
-    pub fn rms_norm(&mut self, name: &str, width: usize, eps: f32) -> Result<Norm> {
-        Ok(Norm::Rms { weight: self.vector(name, "weight", width, None)?, eps })
     }
 }
 

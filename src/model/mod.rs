@@ -1,27 +1,43 @@
-//! Decoder architectures: the trait they share, the list of them, and one forward pass over a batch of sequences.
+//! Architectures that write, decoders and encoder-decoders: the trait they share, the list of them, and one forward pass
+//! over a batch of sequences. Encoders have a trait and a list of their own.
 
 mod config;
 pub mod conversion;
+pub mod encoder;
+mod form;
+pub mod gemma;
 pub mod gpt2;
+pub mod gpt_neox;
 pub mod llama;
 mod loader;
+pub mod marian;
+pub mod mistral;
+pub mod phi3;
 pub mod probe;
 pub mod qwen;
+mod rope;
+pub mod seq2seq;
+pub mod smollm3;
+pub mod t5;
 pub mod variables;
+mod windows;
 
 pub use config::Fields;
-pub use loader::{Loader, Part};
-pub use probe::{Probe, Site};
+pub use form::{Form, LayerForm};
+pub use loader::{HEADS, Loader, Part};
+pub use probe::{Attending, Probe, Site};
+pub use seq2seq::EncoderSpec;
 pub use variables::{Initial, Variables};
 
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
-use crate::kernels::attention::{Heads, attention};
+use crate::kernels::attention::{Heads, Held, Reach, Relative, attention};
 use crate::kernels::tracked::{self, Mask};
-use crate::layers::{Embedding, KvCache, Linear, Norm, rows, with_values};
+use crate::layers::{Crossed, Embedding, KvCache, Linear, Norm, rows, with_values};
 use crate::train::Random;
 use crate::weights::Weights;
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// What is known of a loaded decoder.
 #[derive(Clone, Debug)]
@@ -50,27 +66,6 @@ pub struct Spec {
     pub parts: Vec<Part>,
 }
 
-/// In what decoders differ that are otherwise alike.
-#[derive(Clone, Debug)]
-pub struct Form {
-    /// `LayerNorm` or `RMSNorm`.
-    pub norm: &'static str,
-    /// What the norms add below the root.
-    pub norm_epsilon: f32,
-    /// The activation function by its Hugging Face name.
-    pub activation: &'static str,
-    /// Whether a second projection is multiplied with the activations.
-    pub gated: bool,
-    /// The width of the feed-forward part.
-    pub inner_size: usize,
-    /// The base of the rotary embedding; `None`: positions have learned embeddings.
-    pub rope_theta: Option<f32>,
-    /// Whether queries and keys are normed head by head.
-    pub qk_norm: bool,
-    /// The factor on the scores of attention; of the first layer, where they differ.
-    pub attention_scale: f32,
-}
-
 impl Spec {
     /// An empty cache of the right shape.
     pub fn cache(&self, kind: CacheType) -> KvCache {
@@ -78,9 +73,22 @@ impl Spec {
     }
 }
 
-/// A decoder-only transformer.
+/// A transformer that writes: a decoder, or the decoder of an encoder-decoder with its encoder.
 pub trait Decoder {
     fn spec(&self) -> &Spec;
+
+    /// What is known of its encoder, where it has one. A text is then written from a source text.
+    fn encoder(&self) -> Option<&EncoderSpec> {
+        None
+    }
+
+    /// Reads a source text; what it gives is what the decoder attends to.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`], [`Error::ContextFull`].
+    fn encode(&self, _ids: &[u32], _kind: CacheType, _probe: Option<&mut Probe>) -> Result<Option<Crossed>> {
+        Ok(None)
+    }
 
     /// Runs the new positions of every sequence through all layers and adds them to the caches.
     /// Returns `[rows, hidden_size]`, the sequences one after the other, after the final norm.
@@ -100,6 +108,12 @@ pub trait Decoder {
         self.head().forward(hidden)
     }
 
+    /// Whether a text that is written is read anew from its beginning when it has grown to so many tokens, as
+    /// transformers does with Phi-3 when LongRoPE changes its factors.
+    fn rereads(&self, _length: usize) -> bool {
+        false
+    }
+
     /// Whether keys cached while a text grew to `longest` tokens are those it would get if read at once.
     fn cache_fits(&self, _longest: usize) -> bool {
         true
@@ -111,8 +125,10 @@ pub type Load = fn(Option<&Fields>, &mut Loader) -> Result<Box<dyn Decoder>>;
 
 /// An entry of [`ARCHITECTURES`].
 pub struct Architecture {
-    /// `model_type` in config.json and `general.architecture` in GGUF.
+    /// `model_type` in config.json.
     pub name: &'static str,
+    /// `general.architecture` in GGUF; of several with the same one, the first reads it.
+    pub gguf: &'static str,
     /// Names of GGUF tensors for those of Hugging Face, without the layer prefix and the ending.
     pub gguf_names: &'static [(&'static str, &'static str)],
     /// What a config.json means that does not say.
@@ -124,21 +140,65 @@ pub struct Architecture {
 }
 
 /// Every architecture the engine knows.
-pub const ARCHITECTURES: &[Architecture] = &[gpt2::ARCHITECTURE, llama::ARCHITECTURE, qwen::QWEN2, qwen::QWEN3];
+pub const ARCHITECTURES: &[Architecture] = &[
+    gpt2::ARCHITECTURE,
+    llama::ARCHITECTURE,
+    mistral::ARCHITECTURE,
+    qwen::QWEN2,
+    qwen::QWEN3,
+    phi3::ARCHITECTURE,
+    smollm3::ARCHITECTURE,
+    gemma::ARCHITECTURE,
+    gpt_neox::ARCHITECTURE,
+    t5::T5,
+    t5::MT5,
+    marian::MARIAN,
+    marian::BART,
+];
 
 /// Where GGUF metadata name it.
 const GGUF_ARCHITECTURE: &str = "general.architecture";
 
-/// The architecture of that name.
+/// The architecture of that name in a config.json.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming it and those there are; [`Error::WrongTask`] for an encoder.
+pub fn architecture(name: &str) -> Result<&'static Architecture> {
+    named(name, |architecture| architecture.name).ok_or_else(|| match encoder::find(name) {
+        Some(encoder) => Error::WrongTask {
+            expected: "one that continues a text".into(),
+            found: format!("{}, an encoder, which reads a text as a whole", encoder.name),
+        },
+        None => unknown(name),
+    })
+}
+
+/// The architecture of that name in GGUF.
 ///
 /// # Errors
 /// [`Error::Unsupported`] naming it and those there are.
-pub fn architecture(name: &str) -> Result<&'static Architecture> {
-    ARCHITECTURES.iter().find(|a| a.name == name).ok_or_else(|| Error::Unsupported {
+pub fn gguf_architecture(name: &str) -> Result<&'static Architecture> {
+    let mut known: Vec<_> = ARCHITECTURES.iter().map(|architecture| architecture.gguf).collect();
+    known.dedup();
+    named(name, |architecture| architecture.gguf).ok_or_else(|| unsupported(name, GGUF_ARCHITECTURE, &known))
+}
+
+fn named(name: &str, of: fn(&Architecture) -> &'static str) -> Option<&'static Architecture> {
+    ARCHITECTURES.iter().find(|architecture| of(architecture) == name)
+}
+
+/// The error for a model that nothing here reads.
+pub(crate) fn unknown(name: &str) -> Error {
+    let known = ARCHITECTURES.iter().map(|a| a.name).chain(encoder::ENCODERS.iter().map(|family| family.name));
+    unsupported(name, "model_type", &known.collect::<Vec<_>>())
+}
+
+fn unsupported(name: &str, field: &str, known: &[&str]) -> Error {
+    Error::Unsupported {
         what: "this architecture".into(),
-        expected: format!("one of {}", ARCHITECTURES.iter().map(|a| a.name).collect::<Vec<_>>().join(", ")),
-        found: if name.is_empty() { "no model_type".into() } else { name.into() },
-    })
+        expected: format!("one of {}", known.join(", ")),
+        found: if name.is_empty() { format!("no {field}") } else { name.into() },
+    }
 }
 
 /// Builds the model that `config` (a config.json) or, without it, the GGUF metadata describes.
@@ -148,7 +208,7 @@ pub fn architecture(name: &str) -> Result<&'static Architecture> {
 pub fn load(config: Option<&Fields>, weights: &mut Weights) -> Result<Box<dyn Decoder>> {
     let architecture = match config {
         Some(config) => configured(config)?,
-        None => architecture(weights.metadata().get_str(GGUF_ARCHITECTURE)?.unwrap_or_default())?,
+        None => gguf_architecture(weights.metadata().get_str(GGUF_ARCHITECTURE)?.unwrap_or_default())?,
     };
     let names = config.is_none().then_some(architecture.gguf_names);
     (architecture.load)(config, &mut Loader::new(weights, names))
@@ -307,56 +367,153 @@ impl<'a> Pass<'a> {
     }
 
     /// The lengths of the sequences, where every one is read whole and nothing is cached: then gradients may flow.
-    fn whole_lengths(&self) -> Option<Vec<usize>> {
-        let whole = self.sequences.iter().any(|(_, cache)| cache.is_none());
-        whole.then(|| self.sequences.iter().map(|(ids, _)| ids.len()).collect())
+    fn trained_lengths(&self, heads: Heads) -> Result<Option<Vec<usize>>> {
+        if self.sequences.iter().all(|(_, cache)| cache.is_some()) {
+            return Ok(None);
+        }
+        if !heads.reach.is_causal(self.length) {
+            return Err(Error::Unsupported {
+                what: "training with this attention".into(),
+                expected: "every token sees all before it".into(),
+                found: format!("{:?} for {} tokens", heads.reach, self.length),
+            });
+        }
+        Ok(Some(self.sequences.iter().map(|(ids, _)| ids.len()).collect()))
     }
 
     /// As [`Self::attend`] for queries, keys and values side by side, `[rows, (query + 2 · key_value) · dim]`.
     pub fn attend_joined(&mut self, layer: usize, heads: Heads, dropout: f32, qkv: &Tensor) -> Result<Tensor> {
-        if let Some(lengths) = self.whole_lengths() {
+        if let Some(lengths) = self.trained_lengths(heads)? {
             return tracked::joined_causal_attention(heads, qkv, &lengths, self.mask(dropout));
         }
         let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
         let (k, v) = (qkv.narrow(1, q_width, kv_width)?, qkv.narrow(1, q_width + kv_width, kv_width)?);
-        self.attend(layer, heads, dropout, [&qkv.narrow(1, 0, q_width)?, &k, &v])
+        self.attend_biased(layer, heads, None, [&qkv.narrow(1, 0, q_width)?, &k, &v])
     }
 
     /// Adds keys and values (`[rows, key_value · dim]`) to the caches and attends with `q` (`[rows, query · dim]`). In
     /// training, attention weights are dropped with probability `dropout`.
-    pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, [q, k, v]: [&Tensor; 3]) -> Result<Tensor> {
-        if let Some(lengths) = self.whole_lengths() {
-            return tracked::causal_attention(heads, [q, k, v], &lengths, self.mask(dropout));
+    pub fn attend(&mut self, layer: usize, heads: Heads, dropout: f32, qkv: [&Tensor; 3]) -> Result<Tensor> {
+        match self.trained_lengths(heads)? {
+            Some(lengths) => tracked::causal_attention(heads, qkv, &lengths, self.mask(dropout)),
+            None => self.attend_biased(layer, heads, None, qkv),
         }
-        let (q_width, kv_width) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        for (site, x) in [(Site::Query, q), (Site::Key, k), (Site::Value, v)] {
-            self.see(layer, site, x)?;
-        }
-        let attended = with_values(q, |q| {
-            with_values(k, |k| {
-                with_values(v, |v| {
-                    let mut out = Vec::with_capacity(q.len());
-                    let mut row = 0;
-                    for ((ids, cache), &past) in self.sequences.iter_mut().zip(&self.past) {
-                        let end = row + ids.len();
-                        let kv = row * kv_width..end * kv_width;
-                        let Some(cache) = cache else { continue };
-                        let held = cache.append(layer, &k[kv.clone()], &v[kv])?;
-                        let weights = match &mut self.probe {
-                            Some(probe) => probe.room(layer, heads.query * ids.len() * (past + ids.len()))?,
-                            None => None,
-                        };
-                        out.extend(attention(heads, &q[row * q_width..end * q_width], held, past, weights)?);
-                        row = end;
-                    }
-                    if let Some(probe) = &self.probe {
-                        probe.silence(layer, heads.dim, q_width, &mut out);
-                    }
-                    rows(out, row)
-                })
+    }
+
+    /// [`Self::attend`] outside of training, with something added to the scores by distance.
+    pub fn attend_biased(
+        &mut self,
+        layer: usize,
+        heads: Heads,
+        bias: Option<&Relative>,
+        [q, k, v]: [&Tensor; 3],
+    ) -> Result<Tensor> {
+        self.see_all(layer, [q, k, v])?;
+        let width = heads.key_value * heads.dim;
+        with_values(k, |k| {
+            with_values(v, |v| {
+                let mut row = 0;
+                for (ids, cache) in &mut self.sequences {
+                    let new = row * width..(row + ids.len()) * width;
+                    row += ids.len();
+                    let Some(cache) = cache else { continue };
+                    cache.append(layer, &k[new.clone()], &v[new])?;
+                }
+                Ok(())
             })
         })?;
+        let cached = self.sequences.iter().zip(&self.past);
+        let cached = cached.filter_map(|((ids, cache), &past)| {
+            cache.as_ref().map(|cache| Share { rows: ids.len(), past, held: cache.layer(layer) })
+        });
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Within));
+        let attended = attend_to(look, layer, heads, q, bias, &cached.collect::<Vec<_>>())?;
         self.see(layer, Site::Heads, &attended)?;
         Ok(attended)
     }
+
+    /// Attends to sequences that are read whole and of which nothing is kept; shapes as for [`Self::attend`].
+    pub fn attend_whole(
+        &mut self,
+        layer: usize,
+        heads: Heads,
+        bias: Option<&Relative>,
+        [q, k, v]: [&Tensor; 3],
+    ) -> Result<Tensor> {
+        self.see_all(layer, [q, k, v])?;
+        let width = heads.key_value * heads.dim;
+        let held = with_values(k, |k| {
+            with_values(v, |v| {
+                let mut row = 0;
+                let split = |(ids, _): &(&[u32], _)| {
+                    let own = row * width..(row + ids.len()) * width;
+                    row += ids.len();
+                    Held::split(CacheType::F32, heads, &k[own.clone()], &v[own])
+                };
+                self.sequences.iter().map(split).collect::<Result<Vec<_>>>()
+            })
+        })?;
+        let shares = self.sequences.iter().zip(&held).map(|((ids, _), held)| Share { rows: ids.len(), past: 0, held });
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Within));
+        let attended = attend_to(look, layer, heads, q, bias, &shares.collect::<Vec<_>>())?;
+        self.see(layer, Site::Heads, &attended)?;
+        Ok(attended)
+    }
+
+    /// Attends with `q` (`[rows, query · dim]`) to what the caches hold of the source texts.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrompt`] where no source was read.
+    pub fn attend_across(&mut self, layer: usize, heads: Heads, q: &Tensor) -> Result<Tensor> {
+        let heads = Heads { reach: Reach::All, ..heads };
+        let share = |((ids, cache), &past): (&(&[u32], Option<&'a mut KvCache>), &usize)| {
+            let crossed = cache.as_ref().and_then(|cache| cache.crossed()).ok_or(Error::EmptyPrompt)?;
+            Ok((ids.len(), past, Arc::clone(crossed)))
+        };
+        let sources = self.sequences.iter().zip(&self.past).map(share).collect::<Result<Vec<_>>>()?;
+        let shares =
+            sources.iter().map(|(rows, past, crossed)| Share { rows: *rows, past: *past, held: crossed.layer(layer) });
+        let look = self.probe.as_deref_mut().map(|probe| (probe, Attending::Across));
+        attend_to(look, layer, heads, q, None, &shares.collect::<Vec<_>>())
+    }
+
+    fn see_all(&mut self, layer: usize, qkv: [&Tensor; 3]) -> Result<()> {
+        [Site::Query, Site::Key, Site::Value].into_iter().zip(qkv).try_for_each(|(site, x)| self.see(layer, site, x))
+    }
+}
+
+/// One sequence's share of an attention call.
+struct Share<'a> {
+    rows: usize,
+    past: usize,
+    held: &'a [Held],
+}
+
+fn attend_to(
+    mut look: Option<(&mut Probe, Attending)>,
+    layer: usize,
+    heads: Heads,
+    q: &Tensor,
+    bias: Option<&Relative>,
+    shares: &[Share],
+) -> Result<Tensor> {
+    let width = heads.query * heads.dim;
+    with_values(q, |q| {
+        let mut out = Vec::with_capacity(q.len());
+        let mut row = 0;
+        for Share { rows, past, held } in shares {
+            let end = row + rows;
+            let total = held.first().map_or(0, |head| head.len(heads.dim));
+            let weights = match &mut look {
+                Some((probe, attending)) => probe.room(*attending, layer, heads.query * rows * total)?,
+                None => None,
+            };
+            out.extend(attention(heads, &q[row * width..end * width], held, *past, bias, weights)?);
+            row = end;
+        }
+        if let Some((probe, Attending::Within)) = look {
+            probe.silence(layer, heads.dim, width, &mut out);
+        }
+        rows(out, row)
+    })
 }

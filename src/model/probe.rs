@@ -25,6 +25,8 @@ pub enum Site {
     Heads,
     /// What attention adds to the stream.
     Attention,
+    /// What attention to the source adds to it, in an encoder-decoder.
+    Cross,
     /// The stream with that.
     Middle,
     /// What the norm before the feed-forward part makes of it.
@@ -53,12 +55,25 @@ pub struct Probe {
     pub wanted: Vec<Wanted>,
     /// Layers whose attention weights are kept; `None`: of none.
     pub attention: Option<Vec<usize>>,
+    /// The same for attention to the source.
+    pub cross_attention: Option<Vec<usize>>,
     /// Heads, by layer, whose output becomes zero.
     pub without: Vec<(usize, usize)>,
     /// Rows of values by layer and site, row-major.
     pub seen: BTreeMap<(usize, Site), Vec<f32>>,
     /// Attention weights by layer, `[heads, rows, positions]`.
     pub weights: BTreeMap<usize, Vec<f32>>,
+    /// Those of attention to the source, `[heads, rows, source positions]`.
+    pub cross_weights: BTreeMap<usize, Vec<f32>>,
+}
+
+/// Where a text attends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attending {
+    /// To itself.
+    Within,
+    /// To its source.
+    Across,
 }
 
 impl Probe {
@@ -92,12 +107,16 @@ impl Probe {
     }
 
     /// Room for the attention weights of a layer, if they are wanted.
-    pub(super) fn room(&mut self, layer: usize, len: usize) -> Result<Option<&mut [f32]>> {
-        if !self.attention.as_ref().is_some_and(|layers| layers.contains(&layer)) {
+    pub(super) fn room(&mut self, attending: Attending, layer: usize, len: usize) -> Result<Option<&mut [f32]>> {
+        let (wanted, weights) = match attending {
+            Attending::Within => (&self.attention, &mut self.weights),
+            Attending::Across => (&self.cross_attention, &mut self.cross_weights),
+        };
+        if !wanted.as_ref().is_some_and(|layers| layers.contains(&layer)) {
             return Ok(None);
         }
-        self.weights.insert(layer, try_vec(0f32, len, "attention weights")?);
-        Ok(self.weights.get_mut(&layer).map(Vec::as_mut_slice))
+        weights.insert(layer, try_vec(0f32, len, "attention weights")?);
+        Ok(weights.get_mut(&layer).map(Vec::as_mut_slice))
     }
 
     /// Sets the output of the heads that are off to zero.

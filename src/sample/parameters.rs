@@ -23,6 +23,8 @@ pub struct GenerationConfig {
     pub max_length: Option<usize>,
     pub max_new_tokens: Option<usize>,
     pub min_new_tokens: usize,
+    /// Fewest tokens in all, prompt included; `min_new_tokens` wins over it.
+    pub min_length: usize,
     pub do_sample: bool,
     pub temperature: f32,
     /// 0 keeps all.
@@ -33,6 +35,15 @@ pub struct GenerationConfig {
     pub repetition_penalty: f32,
     pub no_repeat_ngram_size: usize,
     pub bad_words_ids: Vec<Vec<u32>>,
+    /// The second token of all.
+    pub forced_bos_token_id: Option<u32>,
+    /// The last one there is room for.
+    pub forced_eos_token_id: Vec<u32>,
+    pub renormalize_logits: bool,
+    /// Of an encoder-decoder: what its decoder begins with; `None`: what its configuration says.
+    pub decoder_start_token_id: Option<u32>,
+    pub encoder_repetition_penalty: f32,
+    pub encoder_no_repeat_ngram_size: usize,
     pub num_beams: usize,
     pub length_penalty: f64,
     pub early_stopping: EarlyStopping,
@@ -49,6 +60,7 @@ impl Default for GenerationConfig {
             max_length: None,
             max_new_tokens: None,
             min_new_tokens: 0,
+            min_length: 0,
             do_sample: false,
             temperature: 1.0,
             top_k: 50,
@@ -58,6 +70,12 @@ impl Default for GenerationConfig {
             repetition_penalty: 1.0,
             no_repeat_ngram_size: 0,
             bad_words_ids: Vec::new(),
+            forced_bos_token_id: None,
+            forced_eos_token_id: Vec::new(),
+            renormalize_logits: false,
+            decoder_start_token_id: None,
+            encoder_repetition_penalty: 1.0,
+            encoder_no_repeat_ngram_size: 0,
             num_beams: 1,
             length_penalty: 1.0,
             early_stopping: EarlyStopping::Heuristic,
@@ -166,6 +184,12 @@ fn id(v: &Value) -> Option<u32> {
     count(v).ok().and_then(|v| u32::try_from(v).ok())
 }
 
+fn one_id(v: &Value) -> Parsed<Option<u32>> {
+    // transformers takes a list of one here as well.
+    let one = v.as_array().filter(|list| list.len() == 1).and_then(|list| list.first()).unwrap_or(v);
+    id(one).map(Some).ok_or("a token id")
+}
+
 fn ids(v: &Value) -> Parsed<Vec<u32>> {
     listed(v, id).ok_or("a token id or a list of them")
 }
@@ -270,6 +294,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter!(typical_p, Float, Some((0.05, 1., 0.01)), SAMPLING, false, positive_fraction),
     parameter!(no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, count),
     parameter!(min_new_tokens, Int, Some((0., 500., 1.)), None, false, count),
+    parameter!(min_length, Int, Some((0., 500., 1.)), None, false, count),
     parameter!(max_length, Int, Some((1., 2048., 1.)), None, false, at_least_one),
     parameter!(num_beams, Int, Some((1., 8., 1.)), None, false, a_few),
     parameter!(length_penalty, Float, Some((-2., 3., 0.1)), BEAMS, false, finite),
@@ -278,6 +303,12 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter!(bad_words_ids, IdLists, None, None, false, id_lists),
     parameter!(stop_strings, Strings, None, None, false, strings),
     parameter!(eos_token_id, Ids, None, None, false, ids),
+    parameter!(forced_bos_token_id, Int, None, None, false, one_id),
+    parameter!(forced_eos_token_id, Ids, None, None, false, ids),
+    parameter!(renormalize_logits, Bool, None, None, false, truth),
+    parameter!(decoder_start_token_id, Int, None, None, false, one_id),
+    parameter!(encoder_repetition_penalty, Float, Some((0.8, 2., 0.05)), None, false, positive),
+    parameter!(encoder_no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, count),
 ];
 
 /// Fields of generation_config.json that change what is generated and that nothing here honours, with their neutral
@@ -287,20 +318,14 @@ const REJECTED: &[(&str, f64)] = &[
     ("constraints", 0.0),
     ("diversity_penalty", 0.0),
     ("dola_layers", 0.0),
-    ("encoder_no_repeat_ngram_size", 0.0),
-    ("encoder_repetition_penalty", 1.0),
     ("epsilon_cutoff", 0.0),
     ("eta_cutoff", 0.0),
     ("exponential_decay_length_penalty", 0.0),
     ("force_words_ids", 0.0),
-    ("forced_bos_token_id", -1.0),
-    ("forced_eos_token_id", -1.0),
     ("guidance_scale", 1.0),
     ("max_time", 0.0),
-    ("min_length", 0.0),
     ("num_beam_groups", 1.0),
     ("penalty_alpha", 0.0),
-    ("renormalize_logits", 0.0),
     ("sequence_bias", 0.0),
     ("suppress_tokens", 0.0),
     ("token_healing", 0.0),
@@ -372,8 +397,8 @@ impl GenerationConfig {
     }
 
     /// The table for a program: each [`Parameter`] with its value here as `default`. No slider for a number of tokens
-    /// goes beyond the model's context.
-    pub fn describe(&self, context_length: usize) -> Value {
+    /// goes beyond the model's context, and what is about a source text is there only for an encoder-decoder.
+    pub fn describe(&self, context_length: usize, encoder_decoder: bool) -> Value {
         let line = |p: &Parameter| {
             let mut line = serde_json::to_value(p).unwrap_or_default();
             line["default"] = (p.get)(self);
@@ -382,7 +407,8 @@ impl GenerationConfig {
             }
             line
         };
-        PARAMETERS.iter().map(line).collect()
+        let of_source = |p: &&Parameter| p.name.starts_with("encoder_") || p.name.starts_with("decoder_");
+        PARAMETERS.iter().filter(|p| encoder_decoder || !of_source(p)).map(line).collect()
     }
 
     /// Checks what only the parameters together, or the size of the vocabulary, can tell.
@@ -390,9 +416,15 @@ impl GenerationConfig {
         let bad = |name: &str, expected: String, found: String| {
             Err(Error::BadParameter { name: name.into(), expected, found })
         };
-        let outside = |id: &&u32| **id as usize >= vocab_size;
-        if let Some(id) = self.bad_words_ids.iter().flatten().find(outside) {
-            return bad("bad_words_ids", format!("token ids below {vocab_size}"), id.to_string());
+        let named = [
+            ("forced_bos_token_id", self.forced_bos_token_id),
+            ("decoder_start_token_id", self.decoder_start_token_id),
+        ];
+        let named = named.into_iter().filter_map(|(name, id)| id.map(|id| (name, id)));
+        let words = self.bad_words_ids.iter().flatten().map(|id| ("bad_words_ids", *id));
+        let ends = self.forced_eos_token_id.iter().map(|id| ("forced_eos_token_id", *id));
+        if let Some((name, id)) = words.chain(named).chain(ends).find(|(_, id)| *id as usize >= vocab_size) {
+            return bad(name, format!("token ids below {vocab_size}"), id.to_string());
         }
         if self.num_return_sequences > 1 {
             let n = self.num_return_sequences.to_string();

@@ -1,14 +1,19 @@
 //! The rules that act on the scores before a token is chosen, in the order of transformers' `_get_logits_processor`.
 
-use super::{GenerationConfig, softmax};
+use super::{GenerationConfig, log_softmax, softmax};
 use crate::error::Result;
 
 /// What a rule may look at beside the scores.
+#[derive(Clone, Copy, Default)]
 pub struct Context<'a> {
-    /// Prompt and new tokens so far.
+    /// Prompt and new tokens so far; of an encoder-decoder those of its decoder.
     pub ids: &'a [u32],
     /// How many of them are new.
     pub new_tokens: usize,
+    /// What the encoder of an encoder-decoder has read; else the prompt.
+    pub source: &'a [u32],
+    /// The most tokens that `ids` may become.
+    pub max_length: usize,
 }
 
 /// One rule: what turns it on, and what it does to the scores. A removed token gets `-inf`.
@@ -20,15 +25,29 @@ pub struct Rule {
 
 /// Every rule, in the order they act.
 pub const RULES: &[Rule] = &[
+    Rule {
+        name: "encoder_repetition_penalty",
+        applies: |c| c.encoder_repetition_penalty != 1.0,
+        apply: encoder_repetition_penalty,
+    },
     Rule { name: "repetition_penalty", applies: |c| c.repetition_penalty != 1.0, apply: repetition_penalty },
     Rule { name: "no_repeat_ngram_size", applies: |c| c.no_repeat_ngram_size > 0, apply: no_repeat_ngram_size },
+    Rule {
+        name: "encoder_no_repeat_ngram_size",
+        applies: |c| c.encoder_no_repeat_ngram_size > 0,
+        apply: encoder_no_repeat_ngram_size,
+    },
     Rule { name: "bad_words_ids", applies: |c| !c.bad_words_ids.is_empty(), apply: bad_words_ids },
+    Rule { name: "min_length", applies: |c| c.min_length > 0 && c.min_new_tokens == 0, apply: min_length },
     Rule { name: "min_new_tokens", applies: |c| c.min_new_tokens > 0, apply: min_new_tokens },
+    Rule { name: "forced_bos_token_id", applies: |c| c.forced_bos_token_id.is_some(), apply: forced_bos_token_id },
+    Rule { name: "forced_eos_token_id", applies: |c| !c.forced_eos_token_id.is_empty(), apply: forced_eos_token_id },
     Rule { name: "temperature", applies: |c| c.do_sample && c.temperature != 1.0, apply: temperature },
     Rule { name: "top_k", applies: |c| c.do_sample && c.top_k > 0, apply: top_k },
     Rule { name: "top_p", applies: |c| c.do_sample && c.top_p < 1.0, apply: top_p },
     Rule { name: "min_p", applies: |c| c.do_sample && c.min_p.is_some(), apply: min_p },
     Rule { name: "typical_p", applies: |c| c.do_sample && c.typical_p < 1.0, apply: typical_p },
+    Rule { name: "renormalize_logits", applies: |c| c.renormalize_logits, apply: renormalize_logits },
 ];
 
 /// Applies every rule that is on.
@@ -47,29 +66,48 @@ fn keep(config: &GenerationConfig) -> usize {
 /// Scores of tokens already in the text are divided by the penalty when positive, multiplied when negative
 /// (Keskar et al. 2019).
 fn repetition_penalty(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    penalize(context.ids, config.repetition_penalty, scores);
+    Ok(())
+}
+
+/// Scores of tokens of the source are raised where `repetition_penalty` would lower them: what is not in it is penalized.
+fn encoder_repetition_penalty(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    penalize(context.source, 1.0 / config.encoder_repetition_penalty, scores);
+    Ok(())
+}
+
+fn penalize(ids: &[u32], penalty: f32, scores: &mut [f32]) {
     let mut seen = vec![false; scores.len()];
-    for &id in context.ids {
+    for &id in ids {
         if let (Some(score), Some(seen)) = (scores.get_mut(id as usize), seen.get_mut(id as usize))
             && !std::mem::replace(seen, true)
         {
-            *score = if *score < 0.0 { *score * config.repetition_penalty } else { *score / config.repetition_penalty };
+            *score = if *score < 0.0 { *score * penalty } else { *score / penalty };
         }
     }
-    Ok(())
 }
 
 /// No run of that many tokens occurs twice.
 fn no_repeat_ngram_size(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
-    let n = config.no_repeat_ngram_size;
-    let ids = context.ids;
-    if ids.len() < n {
-        return Ok(());
+    forbid_runs(config.no_repeat_ngram_size, context.ids, context.ids, scores);
+    Ok(())
+}
+
+/// No run of that many tokens of the source is written.
+fn encoder_no_repeat_ngram_size(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    forbid_runs(config.encoder_no_repeat_ngram_size, context.source, context.ids, scores);
+    Ok(())
+}
+
+/// Removes what would end `ids` in a run of `n` tokens that `of` has.
+fn forbid_runs(n: usize, of: &[u32], ids: &[u32], scores: &mut [f32]) {
+    if ids.len() + 1 < n {
+        return;
     }
     let ending = &ids[ids.len() + 1 - n..];
-    for window in ids.windows(n).filter(|window| &window[..n - 1] == ending) {
+    for window in of.windows(n).filter(|window| &window[..n - 1] == ending) {
         forbid(scores, window[n - 1]);
     }
-    Ok(())
 }
 
 /// The last token of a forbidden sequence is removed when the text ends in what comes before it.
@@ -90,6 +128,44 @@ fn min_new_tokens(config: &GenerationConfig, context: &Context, scores: &mut [f3
         config.eos_token_id.iter().for_each(|&id| forbid(scores, id));
     }
     Ok(())
+}
+
+/// The text may not end before it is that long.
+fn min_length(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    if context.ids.len() < config.min_length {
+        config.eos_token_id.iter().for_each(|&id| forbid(scores, id));
+    }
+    Ok(())
+}
+
+/// The second token of all is this one.
+fn forced_bos_token_id(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    if context.ids.len() == 1 {
+        leave_only(config.forced_bos_token_id.as_slice(), scores);
+    }
+    Ok(())
+}
+
+/// The last token that there is room for is one of these.
+fn forced_eos_token_id(config: &GenerationConfig, context: &Context, scores: &mut [f32]) -> Result<()> {
+    if context.ids.len() + 1 == context.max_length {
+        leave_only(&config.forced_eos_token_id, scores);
+    }
+    Ok(())
+}
+
+fn leave_only(ids: &[u32], scores: &mut [f32]) {
+    scores.fill(f32::NEG_INFINITY);
+    for &id in ids {
+        if let Some(score) = scores.get_mut(id as usize) {
+            *score = 0.0;
+        }
+    }
+}
+
+/// Scores become logarithms of probabilities again.
+fn renormalize_logits(_: &GenerationConfig, _: &Context, scores: &mut [f32]) -> Result<()> {
+    log_softmax(scores)
 }
 
 /// Scores divided by the temperature: below one the likely becomes likelier.

@@ -56,7 +56,7 @@ impl Tokenizer {
     fn ranks(&self) -> Option<Ranks> {
         match &self.inner.model {
             Model::Pipeline(p) => p.ranks(),
-            Model::Sentencepiece(_) => None,
+            Model::Sentencepiece(_) | Model::Marian(_) => None,
         }
     }
 

@@ -3,23 +3,24 @@
 //! name.
 
 mod bert;
+mod roberta;
+mod surround;
+mod t5;
 
 use super::normalize::Normalizer;
 use super::pipeline::Pipeline;
 use super::split::PreTokenizer;
 use super::stream::Stage;
 use super::vocabulary::{self, BpeOptions};
-use super::{Model, Slot, Tokenizer, bad, to_hub, unsupported};
+use super::{Model, Slot, Tokenizer, bad, marian, to_hub, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
 use serde_json::{Value, json};
+use surround::Around;
 use tokenizers::AddedToken;
 
 /// The largest tokenizer known is 35 MB.
 const LIMIT: u64 = 256 << 20;
-
-/// How much may be put around a text; templates in a sequence multiply.
-const LONGEST_TEMPLATE: usize = 1024;
 
 /// The special tokens that transformers knows by name.
 pub(super) const NAMED: [&str; 7] =
@@ -28,6 +29,9 @@ pub(super) const NAMED: [&str; 7] =
 pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
     let config = optional_json(files, "tokenizer_config.json")?;
     let map = optional_json(files, "special_tokens_map.json")?;
+    if marian::is_there(files) {
+        return marian::load(files, &config, &map);
+    }
     if files.contains("tokenizer.json") {
         let tokenizer = json(files, "tokenizer.json")?;
         return from_tokenizer_json(&tokenizer, config, map);
@@ -36,11 +40,21 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         let document = bert::document(files, &config, &map)?;
         return from_tokenizer_json(&document, config, map);
     }
+    if !has_byte_pairs(files) && files.contains(t5::FILE) {
+        let document = t5::document(files, &config)?;
+        return from_tokenizer_json(&document, config, map);
+    }
     if !has_byte_pairs(files) {
         return Err(Error::MissingFile {
-            expected: "tokenizer.json, vocab.json and merges.txt, or vocab.txt".to_string(),
+            expected:
+                "tokenizer.json, vocab.json and merges.txt, vocab.txt, spiece.model, or source.spm and vocab.json"
+                    .to_string(),
             found: "none of them, or only one of the two".to_string(),
         });
+    }
+    if roberta::is_one(files, &config)? {
+        let document = roberta::document(files, &config, &map)?;
+        return from_tokenizer_json(&document, config, map);
     }
     let added = optional_json(files, "added_tokens.json")?;
     let vocab = json(files, "vocab.json")?;
@@ -63,8 +77,12 @@ pub(super) fn document(files: &mut Files) -> Result<Value> {
     if files.contains("tokenizer.json") || !has_byte_pairs(files) {
         return json(files, "tokenizer.json");
     }
-    let tokenizer = load(files)?;
     let config = optional_json(files, "tokenizer_config.json")?;
+    if roberta::is_one(files, &config)? {
+        let map = optional_json(files, "special_tokens_map.json")?;
+        return roberta::document(files, &config, &map);
+    }
+    let tokenizer = load(files)?;
     let prefix = config.get("add_prefix_space").and_then(Value::as_bool).unwrap_or(false);
     let merges = files.read_all("merges.txt", LIMIT)?;
     let merges = String::from_utf8_lossy(&merges);
@@ -186,6 +204,19 @@ impl SpecialTokens {
         self.config.get(name).and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// The ids of the tokens in [`USUAL`], as the files name them or as they usually are.
+    fn ids(&self, pipeline: &Pipeline) -> Vec<(&'static str, u32)> {
+        let id = |(name, usual): &(&'static str, [&str; 2])| {
+            let given = self.named.iter().find(|(known, _)| known == name).map(|(_, token)| token.content.as_str());
+            let id = match given {
+                Some(content) => pipeline.token_to_id(content),
+                None => usual.iter().find_map(|token| pipeline.token_to_id(token)),
+            };
+            Some((*name, id?))
+        };
+        USUAL.iter().filter_map(id).collect()
+    }
+
     /// Adds everything to the tokenizer, and gives the ids of the beginning and the end of a text.
     fn add_to(&self, pipeline: &mut Pipeline) -> Result<(Option<u32>, Option<u32>)> {
         pipeline.add_tokens(self.added.clone())?;
@@ -198,6 +229,10 @@ impl SpecialTokens {
         Ok((id("bos_token"), id("eos_token")))
     }
 }
+
+/// What the tokens that encoders need are called where no file says.
+const USUAL: [(&str, [&str; 2]); 3] =
+    [("mask_token", ["[MASK]", "<mask>"]), ("cls_token", ["[CLS]", "<s>"]), ("pad_token", ["[PAD]", "<pad>"])];
 
 /// A token written as a string or as an object.
 fn added_token(json: &Value, special: bool) -> Result<AddedToken> {
@@ -233,15 +268,18 @@ pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Re
     let unknown = unknown.or_else(|| pipeline.token_to_id(unknown_name?));
     let mut pipeline = pipeline.unknown_as(unknown);
     let (bos, eos) = special.add_to(&mut pipeline)?;
-    let mut template = vec![Slot::Text];
+    let mut around = Around::default();
     if let Some(processor) = part("post_processor") {
-        surround(processor, &mut template)?;
+        around.add(processor)?;
     }
+    let named = special.ids(&pipeline);
     let decoder = match part("decoder") {
         Some(decoder) => stages(decoder)?,
         None => vec![Stage::Join { first: true }],
     };
-    Ok(Tokenizer::new(Model::Pipeline(Box::new(pipeline)), template, decoder, bos, eos))
+    let Around { single, pair, trims } = around;
+    let tokenizer = Tokenizer::new(Model::Pipeline(Box::new(pipeline)), single, decoder, bos, eos);
+    Ok(tokenizer.pairing(pair, trims).naming(named))
 }
 
 /// GPT-2's tokenizer from its two files.
@@ -260,55 +298,6 @@ fn from_vocab_and_merges(vocab: &Value, merges: &str, mut special: SpecialTokens
     let end = eos.filter(|_| special.flag("add_eos_token")).map(Slot::Token);
     let template = begin.into_iter().chain([Slot::Text]).chain(end).collect();
     Ok(Tokenizer::new(Model::Pipeline(Box::new(pipeline)), template, vec![Stage::byte_level()], bos, eos))
-}
-
-/// Puts around `template` what a post-processor puts around a single text.
-fn surround(processor: &Value, template: &mut Vec<Slot>) -> Result<()> {
-    let id = |value: Option<&Value>| {
-        let id = value.and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-        id.ok_or_else(|| bad("the id of a special token in the post-processor", "none"))
-    };
-    match processor.get("type").and_then(Value::as_str) {
-        Some("ByteLevel") => Ok(()),
-        Some("Sequence") => {
-            let steps = processor.get("processors").and_then(Value::as_array);
-            steps.into_iter().flatten().try_for_each(|step| surround(step, template))
-        }
-        Some("BertProcessing" | "RobertaProcessing") => {
-            template.insert(0, Slot::Token(id(processor.get("cls").and_then(|pair| pair.get(1)))?));
-            template.push(Slot::Token(id(processor.get("sep").and_then(|pair| pair.get(1)))?));
-            Ok(())
-        }
-        Some("TemplateProcessing") => {
-            let pieces = processor.get("single").and_then(Value::as_array);
-            let pieces = pieces.ok_or_else(|| bad("a template for a single text", "none"))?;
-            let mut outer = Vec::new();
-            for piece in pieces {
-                let special = piece.get("SpecialToken").and_then(|t| t.get("id")).and_then(Value::as_str);
-                match special {
-                    None => outer.append(&mut template.clone()),
-                    Some(name) => {
-                        let ids = processor.get("special_tokens").and_then(|t| t.get(name)).and_then(|t| t.get("ids"));
-                        let ids = ids.and_then(Value::as_array);
-                        let ids = ids.ok_or_else(|| bad(&format!("ids of {name:?} in the post-processor"), "none"))?;
-                        for value in ids {
-                            outer.push(Slot::Token(id(Some(value))?));
-                        }
-                    }
-                }
-                if outer.len() > LONGEST_TEMPLATE {
-                    return Err(bad(&format!("a template of at most {LONGEST_TEMPLATE} places"), "a longer one"));
-                }
-            }
-            *template = outer;
-            Ok(())
-        }
-        other => Err(unsupported(
-            "the tokenizer's post-processor",
-            "TemplateProcessing, ByteLevel, BertProcessing, RobertaProcessing or a Sequence",
-            other.unwrap_or("no type"),
-        )),
-    }
 }
 
 /// The stages of a decoder.

@@ -1,24 +1,31 @@
-//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`,
-//! and from GGUF metadata, all behind one [`Tokenizer`].
+//! Text to token ids and back: tokenizers from `tokenizer.json`, from `vocab.json` and `merges.txt`, from `vocab.txt`, from
+//! sentencepiece's models, and from GGUF metadata, all behind one [`Tokenizer`].
 
 mod bytes;
+mod charsmap;
 mod chat;
 mod compare;
 mod explain;
 mod gguf;
 mod hub;
+mod marian;
 mod normalize;
+mod pair;
 mod pipeline;
 mod sentencepiece;
 mod split;
+mod spm;
 mod stream;
 mod to_gguf;
 mod to_hub;
 mod vocabulary;
 
+use crate::abilities::Languages;
 use crate::files::Files;
 use crate::weights::Metadata;
 use crate::{Error, Result};
+use marian::Marian;
+use pair::PairSlot;
 use pipeline::Pipeline;
 use sentencepiece::Sentencepiece;
 use std::sync::Arc;
@@ -27,6 +34,7 @@ use stream::{Decoder, Stage};
 pub(crate) use bytes::letter_of;
 pub use chat::ChatTemplate;
 pub use explain::{Explained, Merge};
+pub use pair::{Joined, WordPiece};
 pub(crate) use split::{GPT2, Words};
 pub use stream::StreamDecoder;
 pub use to_gguf::{GgufVocabulary, to_gguf};
@@ -51,16 +59,23 @@ struct Inner {
     model: Model,
     /// What is put around a text.
     template: Vec<Slot>,
+    /// What is put around and between two texts; empty where the tokenizer does not say.
+    pair: Vec<PairSlot>,
+    /// Whether the places of tokens leave out the spaces at their ends, where words are asked for.
+    trims: bool,
+    /// The special tokens that have a part to play, by transformers' names.
+    named: Vec<(&'static str, u32)>,
     /// How tokens become text again.
     decoder: Vec<Stage>,
     bos: Option<u32>,
     eos: Option<u32>,
 }
 
-/// The two kinds of vocabulary: one run by the `tokenizers` crate, and the sentencepiece kind of GGUF files.
+/// The kinds of vocabulary: one run by the `tokenizers` crate, the sentencepiece kind of GGUF files, and Marian's two files.
 enum Model {
     Pipeline(Box<Pipeline>),
     Sentencepiece(Sentencepiece),
+    Marian(Box<Marian>),
 }
 
 /// A place in the sequence of tokens made from a text.
@@ -90,7 +105,24 @@ impl Tokenizer {
     }
 
     fn new(model: Model, template: Vec<Slot>, decoder: Vec<Stage>, bos: Option<u32>, eos: Option<u32>) -> Self {
-        Self { inner: Arc::new(Inner { model, template, decoder, bos, eos }) }
+        let (pair, trims, named) = (Vec::new(), false, Vec::new());
+        Self { inner: Arc::new(Inner { model, template, pair, trims, named, decoder, bos, eos }) }
+    }
+
+    /// The same tokenizer, which also puts two texts together.
+    fn pairing(mut self, pair: Vec<PairSlot>, trims: bool) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            (inner.pair, inner.trims) = (pair, trims);
+        }
+        self
+    }
+
+    /// The same tokenizer, which also knows these special tokens by name.
+    fn naming(mut self, named: Vec<(&'static str, u32)>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.named = named;
+        }
+        self
     }
 
     /// The ids of `text`. Special tokens written out in the text become those tokens; `add_special_tokens` puts the
@@ -98,18 +130,21 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         let ids = match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, false)?,
-            Model::Sentencepiece(s) => s.encode(text, false).into_iter().map(|piece| piece.id).collect(),
+            Model::Sentencepiece(s) => ids(s.encode(text, false)),
+            Model::Marian(m) => ids(m.encode(text, false)),
         };
-        if !add_special_tokens {
-            return Ok(ids);
-        }
-        Ok(self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
+        Ok(if add_special_tokens { self.surround(&ids) } else { ids })
+    }
+
+    /// The ids of a text with the special tokens around it.
+    pub fn surround(&self, ids: &[u32]) -> Vec<u32> {
+        self.inner.template.iter().fold(Vec::with_capacity(ids.len() + 2), |mut all, slot| {
             match slot {
-                Slot::Text => all.extend_from_slice(&ids),
+                Slot::Text => all.extend_from_slice(ids),
                 Slot::Token(id) => all.push(*id),
             }
             all
-        }))
+        })
     }
 
     /// The ids of a text that is to be continued: as [`encode`](Self::encode) with special tokens, but without those that
@@ -124,11 +159,27 @@ impl Tokenizer {
         Ok(ids)
     }
 
+    /// The ids of a text as an encoder-decoder is to write it, with special tokens.
+    pub fn encode_target(&self, text: &str) -> Result<Vec<u32>> {
+        let Model::Marian(m) = &self.inner.model else { return self.encode(text, true) };
+        Ok(ids(m.encode_target(text)).into_iter().chain(self.inner.eos).collect())
+    }
+
+    /// What a token of a source is called where it is shown: the vocabulary of a source may be one of its own.
+    pub fn source_text(&self, id: u32) -> String {
+        match &self.inner.model {
+            Model::Marian(m) => m.source_text(id),
+            _ if self.is_special(id) => self.token(id).unwrap_or_default(),
+            _ => self.decode(&[id], false).unwrap_or_default(),
+        }
+    }
+
     /// The ids of `text` with nothing in it taken for a special token, and none added.
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
         match &self.inner.model {
             Model::Pipeline(p) => p.encode(text, true),
-            Model::Sentencepiece(s) => Ok(s.encode(text, true).into_iter().map(|piece| piece.id).collect()),
+            Model::Sentencepiece(s) => Ok(ids(s.encode(text, true))),
+            Model::Marian(m) => Ok(ids(m.encode(text, true))),
         }
     }
 
@@ -137,6 +188,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.encode_with_offsets(text),
             Model::Sentencepiece(s) => Ok(s.encode(text, false)),
+            Model::Marian(m) => Ok(m.encode(text, false)),
         }
     }
 
@@ -186,6 +238,7 @@ impl Tokenizer {
             Model::Pipeline(p) => p.kind(),
             // The sentencepiece vocabularies of GGUF files merge pairs by score.
             Model::Sentencepiece(_) => "BPE",
+            Model::Marian(_) => "Unigram",
         }
     }
 
@@ -194,6 +247,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.vocab_size(),
             Model::Sentencepiece(s) => s.vocab_size(),
+            Model::Marian(m) => m.vocab_size(),
         }
     }
 
@@ -202,6 +256,7 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.largest_id(),
             Model::Sentencepiece(s) => s.vocab_size().checked_sub(1).map(|id| id as u32),
+            Model::Marian(m) => m.largest_id(),
         }
     }
 
@@ -210,7 +265,14 @@ impl Tokenizer {
         match &self.inner.model {
             Model::Pipeline(p) => p.token(id),
             Model::Sentencepiece(s) => s.token(id).map(str::to_string),
+            Model::Marian(m) => m.token(id).map(str::to_string),
         }
+    }
+
+    /// What a token is called where it is shown: its text, or its name if it is a special one.
+    pub fn shown(&self, id: u32) -> String {
+        let text = if self.is_special(id) { self.token(id) } else { self.decode(&[id], false).ok() };
+        text.unwrap_or_default()
     }
 
     /// The bytes the token stands for wherever in a text it is; a special token's are those of its name.
@@ -229,11 +291,40 @@ impl Tokenizer {
         self.inner.eos
     }
 
+    /// The special token that stands for a hidden one, where the tokenizer has such.
+    pub fn mask_token_id(&self) -> Option<u32> {
+        self.special("mask_token")
+    }
+
+    /// The special token before a text, where the tokenizer has such.
+    pub fn cls_token_id(&self) -> Option<u32> {
+        self.special("cls_token")
+    }
+
+    /// The special token that fills what is too short, where the tokenizer has such.
+    pub fn pad_token_id(&self) -> Option<u32> {
+        self.special("pad_token")
+    }
+
+    fn special(&self, name: &str) -> Option<u32> {
+        self.inner.named.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+    }
+
+    /// The id of a token of the vocabulary.
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        match &self.inner.model {
+            Model::Pipeline(p) => p.token_to_id(token),
+            Model::Sentencepiece(s) => s.token_to_id(token),
+            Model::Marian(m) => m.token_to_id(token),
+        }
+    }
+
     /// Whether decoding leaves that token out when it skips special tokens.
     pub fn is_special(&self, id: u32) -> bool {
         match &self.inner.model {
             Model::Pipeline(p) => p.is_special(id),
             Model::Sentencepiece(s) => s.is_special(id),
+            Model::Marian(m) => m.is_special(id),
         }
     }
 
@@ -243,6 +334,7 @@ impl Tokenizer {
         let unknown = match &self.inner.model {
             Model::Pipeline(p) => p.unknown(),
             Model::Sentencepiece(s) => s.unknown(),
+            Model::Marian(m) => m.unknown(),
         };
         unknown == Some(piece.id) && text.get(piece.start..piece.end) != self.token(piece.id).as_deref()
     }
@@ -251,8 +343,13 @@ impl Tokenizer {
     fn added_tokens(&self) -> Result<serde_json::Value> {
         match &self.inner.model {
             Model::Pipeline(p) => p.added_tokens(),
-            Model::Sentencepiece(_) => Ok(serde_json::Value::Null),
+            Model::Sentencepiece(_) | Model::Marian(_) => Ok(serde_json::Value::Null),
         }
+    }
+
+    /// The languages that a tokenizer for translation names.
+    pub(crate) fn languages(&self) -> Languages {
+        if let Model::Marian(m) = &self.inner.model { m.languages() } else { Languages::default() }
     }
 
     fn decoder(&self) -> Decoder {
@@ -271,6 +368,10 @@ impl Tokenizer {
 /// Those of reading it, and [`Error::Unsupported`] where it would cut text differently.
 pub fn tokenizer_json(files: &mut Files) -> Result<String> {
     hub::tokenizer_json(files)
+}
+
+fn ids(pieces: Vec<Piece>) -> Vec<u32> {
+    pieces.into_iter().map(|piece| piece.id).collect()
 }
 
 /// A fault of the tokenizer's files.

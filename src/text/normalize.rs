@@ -1,8 +1,9 @@
 //! Changing text before it is cut ("normalization"): what the `tokenizers` crate does, but replacements by regular
 //! expression are run here, for the same reason as in [`split`](super::split).
 
+use super::bad;
+use super::charsmap::Charsmap;
 use super::split::Words;
-use super::{bad, unsupported};
 use crate::Result;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use tokenizers::{NormalizedString, Normalizer as _, NormalizerWrapper};
 pub(super) enum Normalizer {
     Sequence(Vec<Normalizer>),
     Replace { what: Words, with: String },
+    Charsmap(Charsmap),
     Other(NormalizerWrapper),
 }
 
@@ -54,8 +56,11 @@ impl Normalizer {
                 let with = text(json.get("content")).ok_or_else(|| bad("content in a Replace normalizer", "none"))?;
                 return Ok(Self::Replace { what: Words::from_json(json.get("pattern"))?, with });
             }
-            // The crate reads its tables without looking at their bounds; no decoder-only model has one.
-            "Precompiled" => return Err(unsupported("the tokenizer's normalizer", "any but Precompiled", kind)),
+            // The crate reads its tables without looking at their bounds.
+            "Precompiled" => {
+                let table = text(json.get("precompiled_charsmap")).unwrap_or_default();
+                return Charsmap::from_base64(&table).map(Self::Charsmap);
+            }
             "Prepend" if text(json.get("prepend")).is_some_and(|prefix| prefix.is_empty()) => {
                 return Err(bad("something to prepend in a Prepend normalizer", "nothing"));
             }
@@ -73,6 +78,10 @@ impl Normalizer {
         match self {
             Self::Sequence(steps) => steps.iter().try_for_each(|step| step.apply(text)),
             Self::Replace { what, with } => text.replace(what, with),
+            Self::Charsmap(table) => {
+                table.apply(text);
+                Ok(())
+            }
             Self::Other(wrapper) => wrapper.normalize(text),
         }
     }

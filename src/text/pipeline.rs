@@ -4,7 +4,7 @@ use super::explain::Ranks;
 use super::normalize::{Checked, Normalizer};
 use super::split::PreTokenizer;
 use super::vocabulary::{Core, merge_from_json};
-use super::{Piece, bad};
+use super::{Piece, WordPiece, bad};
 use crate::Result;
 use serde_json::Value;
 use tokenizers::{AddedToken, AddedVocabulary, Encoding, Model as _, ModelWrapper, OffsetType, PreTokenizedString};
@@ -91,14 +91,18 @@ impl Pipeline {
     }
 
     pub(super) fn encode_with_offsets(&self, text: &str) -> Result<Vec<Piece>> {
+        Ok(self.encode_words(text)?.into_iter().map(|word| word.piece).collect())
+    }
+
+    pub(super) fn encode_words(&self, text: &str) -> Result<Vec<WordPiece>> {
         let encoding = self.run(text, false, OffsetType::Byte)?;
-        let pairs = encoding.get_ids().iter().zip(encoding.get_offsets());
-        let piece = |(&id, &(start, end)): (&u32, &(usize, usize))| {
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets()).zip(encoding.get_word_ids());
+        let piece = |((&id, &(start, end)), &word): ((&u32, &(usize, usize)), &Option<u32>)| {
             // Models that add to a word (a prefix of its parts, say) count that in.
             let end = text.floor_char_boundary(end);
-            Piece { id, start: text.floor_char_boundary(start.min(end)), end }
+            WordPiece { piece: Piece { id, start: text.floor_char_boundary(start.min(end)), end }, word }
         };
-        Ok(pairs.map(piece).filter(|piece| piece.id < self.limit).collect())
+        Ok(tokens.map(piece).filter(|word| word.piece.id < self.limit).collect())
     }
 
     fn run(&self, text: &str, plain: bool, offsets: OffsetType) -> Result<Encoding> {

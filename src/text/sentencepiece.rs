@@ -81,6 +81,10 @@ impl Sentencepiece {
         self.tokens.get(id as usize).map(|(token, _)| token.as_str())
     }
 
+    pub(super) fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.ids.get(token).copied()
+    }
+
     fn kind(&self, id: u32) -> Option<Kind> {
         self.tokens.get(id as usize).map(|(_, kind)| *kind)
     }

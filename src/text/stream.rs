@@ -4,6 +4,8 @@
 use super::Tokenizer;
 use super::bytes::{byte_of, byte_of_token};
 use crate::Result;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// One step from tokens to text. What leaves a stage is final.
 #[derive(Debug, Clone)]
@@ -28,6 +30,94 @@ pub(super) enum Stage {
     StripText { content: char, left: usize },
     /// Puts a space between tokens: what a tokenizer without a decoder does.
     Join { first: bool },
+    /// sentencepiece's pieces by their names, and special tokens with a space after each; the whole is trimmed.
+    Pieces(Pieces),
+}
+
+/// A token that is not the text it is called by.
+#[derive(Debug, Clone)]
+pub(super) enum Odd {
+    /// Not one of sentencepiece's.
+    Special,
+    Silent,
+    Shown(String),
+    Byte(u8),
+}
+
+/// The pieces of a text so far.
+#[derive(Debug, Clone)]
+pub(super) struct Pieces {
+    odd: Arc<HashMap<String, Odd>>,
+    /// Whether a space before the first piece is not part of the text; whether none of several is.
+    trims: bool,
+    trims_all: bool,
+    /// Bytes of a run of byte pieces.
+    run: Vec<u8>,
+    /// Whether sentencepiece has shown something since the last special token, and whether it has taken its space away.
+    shown: bool,
+    trimmed: bool,
+    /// Whether there is any text yet, and the spaces that end it, which go if nothing follows.
+    begun: bool,
+    spaces: String,
+}
+
+impl Pieces {
+    fn push(&mut self, token: &str) -> String {
+        let odd = Arc::clone(&self.odd);
+        let odd = odd.get(token);
+        if let Some(Odd::Byte(byte)) = odd {
+            self.run.push(*byte);
+            return String::new();
+        }
+        let mut text = self.bytes();
+        if let Some(Odd::Special) = odd {
+            (self.shown, self.trimmed) = (false, false);
+            return text + &self.pass(&format!("{token} "));
+        }
+        let first = self.trims && !(self.trimmed || self.shown);
+        self.trimmed = false;
+        let shown = match odd {
+            Some(Odd::Shown(surface)) => surface.clone(),
+            Some(_) => String::new(),
+            None => {
+                let rest = token.strip_prefix('▁').filter(|_| first);
+                self.trimmed = rest.is_some() && !self.trims_all;
+                rest.unwrap_or(token).replace('▁', " ")
+            }
+        };
+        self.shown |= !shown.is_empty();
+        text += &self.pass(&shown);
+        text
+    }
+
+    /// What a run of byte pieces says: what cannot be UTF-8 is a replacement character a byte.
+    fn bytes(&mut self) -> String {
+        let run = std::mem::take(&mut self.run);
+        let mut text = String::new();
+        for chunk in run.utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.push_str(&replacements(chunk.invalid().len()));
+        }
+        self.shown |= !text.is_empty();
+        self.pass(&text)
+    }
+
+    /// Lets a text pass without spaces before the first letter and after the last.
+    fn pass(&mut self, text: &str) -> String {
+        // Python's strip takes these separators for spaces as well.
+        let is_space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
+        let text = if self.begun { text } else { text.trim_start_matches(is_space) };
+        let body = text.trim_end_matches(is_space);
+        if body.is_empty() {
+            if self.begun {
+                self.spaces.push_str(text);
+            }
+            return String::new();
+        }
+        self.begun = true;
+        let before = std::mem::replace(&mut self.spaces, text[body.len()..].to_string());
+        before + body
+    }
 }
 
 impl Stage {
@@ -37,6 +127,11 @@ impl Stage {
 
     pub(super) fn byte_level() -> Self {
         Self::ByteLevel { held: Vec::new() }
+    }
+
+    pub(super) fn pieces(odd: Arc<HashMap<String, Odd>>, trims: bool, trims_all: bool) -> Self {
+        let (run, shown, trimmed, begun, spaces) = (Vec::new(), false, false, false, String::new());
+        Self::Pieces(Pieces { odd, trims, trims_all, run, shown, trimmed, begun, spaces })
     }
 
     /// Takes one token and gives what can be said for certain.
@@ -117,6 +212,7 @@ impl Stage {
                 }
                 out.push(rest.to_string());
             }
+            Self::Pieces(pieces) => out.push(pieces.push(&token)),
             Self::Join { first } => {
                 out.push(if *first { token } else { format!(" {token}") });
                 *first = false;
@@ -134,6 +230,7 @@ impl Stage {
                 }
                 (*checked, *broken) = (0, false);
             }
+            Self::Pieces(pieces) => out.push(pieces.bytes()),
             Self::ByteLevel { held } | Self::Sentencepiece { held } if !held.is_empty() => {
                 out.push(String::from_utf8_lossy(held).into_owned());
                 held.clear();
@@ -165,6 +262,13 @@ pub(super) fn bytes_of(stages: &[Stage], token: &str) -> Vec<u8> {
             Stage::Sentencepiece { .. } => {
                 return byte_of_token(&token).map_or_else(|| token.replace('▁', " ").into_bytes(), |byte| vec![byte]);
             }
+            Stage::Pieces(pieces) => match pieces.odd.get(&token) {
+                Some(Odd::Byte(byte)) => return vec![*byte],
+                Some(Odd::Silent) => token.clear(),
+                Some(Odd::Shown(surface)) => token.clone_from(surface),
+                Some(Odd::Special) => {}
+                None => token = token.replace('▁', " "),
+            },
             Stage::Strip { .. } | Stage::StripText { .. } | Stage::Join { .. } => {}
         }
     }

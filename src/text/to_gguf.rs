@@ -182,7 +182,7 @@ impl Draft<'_> {
     fn id(&self, token: &str) -> Option<u32> {
         match &self.tokenizer.inner.model {
             Model::Pipeline(pipeline) => pipeline.token_to_id(token),
-            Model::Sentencepiece(_) => None,
+            Model::Sentencepiece(_) | Model::Marian(_) => None,
         }
     }
 

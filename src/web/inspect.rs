@@ -3,6 +3,7 @@
 use super::{Engine, thrown, to_js, utf16_offsets};
 use crate::error::Error;
 use crate::inspect::{self, Wish, report};
+use crate::reader::{Opened, Tokens};
 use crate::sample::GenerationConfig;
 use js_sys::{Float32Array, Reflect};
 use serde_json::{Map, Value};
@@ -14,9 +15,14 @@ impl Engine {
     pub fn inspect(&mut self, prompt: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
         let ids = self.ids(prompt)?;
         let wish = Wish::from_json(&object(options, "options")?).map_err(thrown)?;
-        let found = inspect::inspect(&mut self.inner, &ids, &wish).map_err(thrown)?;
-        let out = to_js(&report::json(&self.inner, &found))?;
-        for array in report::arrays(&self.inner, &found) {
+        let found = match &mut self.inner {
+            Opened::Writer(writer) => inspect::inspect(writer, &ids, &wish),
+            Opened::Reader(reader) => inspect::inspect_reading(reader, &Tokens { ids, kinds: Vec::new() }, &wish),
+        };
+        let found = found.map_err(thrown)?;
+        let model = self.inner.shown();
+        let out = to_js(&report::json(model, &found))?;
+        for array in report::arrays(model, &found) {
             let Some((last, before)) = array.path.split_last() else { continue };
             let place = before.iter().try_fold(out.clone(), |place, key| Reflect::get(&place, &key.as_str().into()))?;
             Reflect::set(&place, &last.as_str().into(), &Float32Array::from(array.values).into())?;
@@ -33,30 +39,32 @@ impl Engine {
         shown: u32,
     ) -> Result<JsValue, JsValue> {
         let ids = self.ids(prompt)?;
-        let mut own: GenerationConfig = self.inner.defaults().clone();
+        let mut own: GenerationConfig = self.writer()?.defaults().clone();
         own.merge(&object(config, "config")?).map_err(thrown)?;
-        let found = self.inner.choice(&ids, new_tokens as usize, &own, shown as usize).map_err(thrown)?;
-        to_js(&report::choice(&self.inner, &found))
+        let writer = self.inner.writer_mut().map_err(thrown)?;
+        let found = writer.choice(&ids, new_tokens as usize, &own, shown as usize).map_err(thrown)?;
+        to_js(&report::choice(self.writer()?, &found))
     }
 
     /// How likely each token of a text was, with the `top` likeliest in its place.
     pub fn score(&mut self, prompt: JsValue, top: u32) -> Result<JsValue, JsValue> {
         let ids = self.ids(prompt)?;
-        let found = inspect::score(&mut self.inner, &ids, top as usize).map_err(thrown)?;
-        to_js(&report::scored(&self.inner, &found))
+        let found = inspect::score(self.inner.writer_mut().map_err(thrown)?, &ids, top as usize).map_err(thrown)?;
+        to_js(&report::scored(self.writer()?, &found))
     }
 
     /// The natural logarithms of the probabilities with which a text goes on in each of these ways.
     pub fn continuations(&mut self, prompt: JsValue, ways: Vec<String>) -> Result<Vec<f32>, JsValue> {
         let ids = self.ids(prompt)?;
         let ways: Result<Vec<_>, _> = ways.iter().map(|way| self.inner.tokenizer().encode(way, false)).collect();
-        inspect::continuations(&mut self.inner, &ids, &ways.map_err(thrown)?).map_err(thrown)
+        inspect::continuations(self.inner.writer_mut().map_err(thrown)?, &ids, &ways.map_err(thrown)?).map_err(thrown)
     }
 
     /// The tokens most like one.
     pub fn neighbors(&self, id: u32, count: u32) -> Result<JsValue, JsValue> {
-        let found = self.inner.neighbors(id, count as usize).map_err(thrown)?;
-        to_js(&report::neighbors(&self.inner, &found))
+        let writer = self.writer()?;
+        let found = writer.neighbors(id, count as usize).map_err(thrown)?;
+        to_js(&report::neighbors(writer, &found))
     }
 
     /// How a text becomes tokens: the bytes of each, and the merges that made it.
@@ -68,7 +76,7 @@ impl Engine {
 
     /// The parts of the model with their shapes, and what tells it from others.
     pub fn form(&self) -> Result<JsValue, JsValue> {
-        to_js(&report::form(&self.inner))
+        to_js(&report::form(self.inner.shown()))
     }
 }
 

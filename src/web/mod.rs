@@ -5,13 +5,15 @@ mod hash;
 mod inspect;
 mod loading;
 mod measure;
+mod tasks;
 #[cfg(target_feature = "atomics")]
 mod threads;
 mod train;
 
-use crate::engine::Engine as Inner;
+use crate::engine::Engine as Writer;
 use crate::error::Error;
 use crate::generate::{Event, Generation};
+use crate::reader::{Opened, open_with_progress};
 use crate::sample::GenerationConfig;
 use crate::text::Piece;
 use js_sys::{Function, Reflect};
@@ -40,8 +42,10 @@ fn start() {
 /// A loaded model in a worker.
 #[wasm_bindgen]
 pub struct Engine {
-    inner: Inner,
+    inner: Opened,
     generation: Option<Generation>,
+    /// A task of a model that reads.
+    running: Option<tasks::Running>,
     /// Tokens of the prompt to read at once. How it is sliced does not change the result.
     slice: usize,
 }
@@ -56,25 +60,30 @@ impl Engine {
             // What a listener throws is its own affair.
             let _ = on_progress.call2(&JsValue::NULL, &(loaded as f64).into(), &(total as f64).into());
         };
-        let inner = Inner::open_with_progress(files, Box::new(report)).map_err(thrown)?;
+        let inner = open_with_progress(files, Box::new(report)).map_err(thrown)?;
         let first = FIRST_SLICE / inner.spec().parameters.max(1);
         let slice = whole(usize::try_from(first).unwrap_or(LARGEST_SLICE));
-        Ok(Self { inner, generation: None, slice })
+        Ok(Self { inner, generation: None, running: None, slice })
     }
 
     /// Keeps keys and values as `f32`, `f16` or `q8`; forgets what was read.
     #[wasm_bindgen(js_name = setCacheType)]
     pub fn set_cache_type(&mut self, name: &str) -> Result<(), JsValue> {
         self.generation = None;
-        self.inner.set_cache_type(name.parse().map_err(thrown)?);
+        let kind = name.parse().map_err(thrown)?;
+        // A model that reads keeps nothing.
+        if let Opened::Writer(writer) = &mut self.inner {
+            writer.set_cache_type(kind);
+        }
         Ok(())
     }
 
     /// What is known of the model.
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        let spec = self.inner.spec();
+        let (spec, writer) = (self.inner.spec(), self.inner.writer().ok());
         to_js(&json!({
             "architecture": spec.architecture,
+            "tasks": self.inner.tasks(),
             "name": self.inner.name(),
             "parameters": spec.parameters,
             "vocabSize": spec.vocab_size,
@@ -86,16 +95,30 @@ impl Engine {
             "hiddenSize": spec.hidden_size,
             "quantization": spec.quantization,
             "tokenizer": self.inner.tokenizer().kind(),
+            "maskToken": self.mask(),
             "decodedFormats": spec.decoded_formats,
             "weightBytes": spec.weight_bytes,
             "sha256": self.inner.sha256(),
-            "cacheType": self.inner.cache_type().name(),
+            "cacheType": writer.map(|writer| writer.cache_type().name()),
+            "languages": writer.map(Writer::languages),
+            "encoder": writer.and_then(Writer::encoder).map(|encoder| json!({
+                "layers": encoder.layers,
+                "heads": encoder.heads,
+                "contextLength": encoder.context_length,
+                "prefixes": encoder.tasks.iter().map(|(name, prefix)| json!({ "name": name, "prefix": prefix })).collect::<Vec<_>>(),
+            })),
         }))
     }
 
-    /// The generation parameters in the order people should meet them, with the model's own values as `default`.
+    /// The generation parameters in the order people should meet them, with the model's own values as `default`; none of a
+    /// model that writes nothing.
     pub fn parameters(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.inner.defaults().describe(self.inner.spec().context_length))
+        match &self.inner {
+            Opened::Writer(writer) => {
+                to_js(&writer.defaults().describe(writer.spec().context_length, writer.encoder().is_some()))
+            }
+            Opened::Reader(_) => to_js(&json!([])),
+        }
     }
 
     /// The tokens of `text`: `[{id, text, start, end, unknown, special}]`, with offsets in UTF-16 units.
@@ -105,7 +128,8 @@ impl Engine {
 
     /// The model's chat template: `{template, special_tokens, end_of_turn}`, or null where it has none.
     pub fn chat(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.inner.chat().map(|chat| {
+        let Opened::Writer(writer) = &self.inner else { return Ok(JsValue::NULL) };
+        to_js(&writer.chat().map(|chat| {
             json!({ "template": chat.template, "special_tokens": chat.special_tokens, "end_of_turn": chat.end_of_turn })
         }))
     }
@@ -122,11 +146,11 @@ impl Engine {
     pub fn start(&mut self, prompt: JsValue, config: JsValue) -> Result<JsValue, JsValue> {
         self.generation = None;
         let given = inspect::object(config, "config")?;
-        let mut config: GenerationConfig = self.inner.defaults().clone();
+        let mut config: GenerationConfig = self.writer()?.defaults().clone();
         config.merge(&given).map_err(thrown)?;
         let seed = *config.seed.get_or_insert_with(|| (js_sys::Math::random() * 4294967296.0) as u64);
         let ids = self.ids(prompt)?;
-        let generation = Generation::start(&mut self.inner, ids, config).map_err(thrown)?;
+        let generation = Generation::start(self.inner.writer_mut().map_err(thrown)?, ids, config).map_err(thrown)?;
         let (prompt_tokens, reused_tokens) = generation.prompt_tokens();
         self.generation = Some(generation);
         to_js(&json!({ "promptTokens": prompt_tokens, "reusedTokens": reused_tokens, "seed": seed }))
@@ -142,7 +166,8 @@ impl Engine {
             }));
         };
         let began = js_sys::Date::now();
-        let event = match generation.advance(&mut self.inner, self.slice) {
+        let writer = self.inner.writer_mut().map_err(thrown)?;
+        let event = match generation.advance(writer, self.slice) {
             Ok(event) => event,
             Err(error) => {
                 self.generation = None;
@@ -161,13 +186,26 @@ impl Engine {
         to_js(&event)
     }
 
-    /// Drops the generation under way. What was read stays in the cache.
+    /// Drops the generation or the task under way. What was read stays in the cache.
     pub fn cancel(&mut self) {
         self.generation = None;
+        self.running = None;
     }
 }
 
 impl Engine {
+    /// What stands for a gap in the text of a model that fills them.
+    fn mask(&self) -> Option<String> {
+        let tokenizer = self.inner.tokenizer();
+        let fills = self.inner.tasks().contains(&"fill-mask");
+        tokenizer.mask_token_id().filter(|_| fills).and_then(|id| tokenizer.token(id))
+    }
+
+    /// The model as one that writes.
+    fn writer(&self) -> Result<&Writer, JsValue> {
+        self.inner.writer().map_err(thrown)
+    }
+
     /// Tokens of a text for JavaScript.
     fn shown(&self, text: &str, pieces: &[Piece]) -> Result<JsValue, JsValue> {
         let tokenizer = self.inner.tokenizer();
@@ -193,7 +231,10 @@ impl Engine {
     /// The ids of a prompt: a text, or ids already.
     fn ids(&self, prompt: JsValue) -> Result<Vec<u32>, JsValue> {
         match prompt.as_string() {
-            Some(text) => self.inner.encode_prompt(&text).map_err(thrown),
+            Some(text) => match &self.inner {
+                Opened::Writer(writer) => writer.encode_prompt(&text).map_err(thrown),
+                Opened::Reader(reader) => Ok(reader.encode(&text).map_err(thrown)?.ids),
+            },
             None => serde_wasm_bindgen::from_value(prompt).map_err(|error| {
                 let expected = "a text or an array of token ids".into();
                 thrown(Error::BadParameter { name: "prompt".into(), expected, found: error.to_string() })

@@ -16,6 +16,7 @@ pub enum Value {
     Strings(Vec<String>),
     F32s(Vec<f32>),
     I32s(Vec<i32>),
+    Bools(Vec<bool>),
 }
 
 impl From<&str> for Value {
@@ -52,6 +53,10 @@ impl Value {
             Self::I32s(values) => {
                 array(5, values.len());
                 out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            }
+            Self::Bools(values) => {
+                array(7, values.len());
+                out.extend(values.iter().map(|value| u8::from(*value)));
             }
         }
     }

@@ -24,7 +24,8 @@ enum Value {
     Strings(Vec<String>),
     Floats(Vec<f32>),
     Ints(Vec<i32>),
-    /// An array nobody needs (of bools, of 64-bit floats, of arrays, or with an integer beyond 32 bits): its length.
+    Bools(Vec<bool>),
+    /// An array nobody needs (of 64-bit floats, of arrays, or with an integer beyond 32 bits): its length.
     OtherArray(u64),
 }
 
@@ -100,6 +101,14 @@ impl Metadata {
         })
     }
 
+    /// An array of truth values.
+    pub fn get_bool_array(&self, key: &str) -> Result<Option<&[bool]>> {
+        self.get(key, "an array of truth values", |value| match value {
+            Value::Bools(values) => Some(values.as_slice()),
+            _ => None,
+        })
+    }
+
     /// The value under this key as it can be written to another file; `None` without the key, and for integers below
     /// zero and arrays that nobody needs.
     pub fn writable(&self, key: &str) -> Option<gguf_writer::Value> {
@@ -112,6 +121,7 @@ impl Metadata {
             Value::Strings(values) => Writable::Strings(values.clone()),
             Value::Floats(values) => Writable::F32s(values.clone()),
             Value::Ints(values) => Writable::I32s(values.clone()),
+            Value::Bools(values) => Writable::Bools(values.clone()),
             Value::Negative(_) | Value::OtherArray(_) => return None,
         })
     }
@@ -154,6 +164,7 @@ impl Value {
             Self::Strings(values) => format!("an array of {} strings", values.len()),
             Self::Floats(values) => format!("an array of {} floats", values.len()),
             Self::Ints(values) => format!("an array of {} integers", values.len()),
+            Self::Bools(values) => format!("an array of {} truth values", values.len()),
             Self::OtherArray(len) => format!("an array of {len} values of another type"),
         }
     }
@@ -197,6 +208,11 @@ impl Value {
                 let len = cursor.claim(len, 4, 4, &what)?;
                 Self::Floats(collect(len, || cursor.u32().map(f32::from_bits))?)
             }
+            7 => {
+                let len = cursor.claim(len, 1, 1, &what)?;
+                let truth = || Ok(matches!(Self::parse(cursor, kind, key)?, Self::Bool(true)));
+                Self::Bools(collect(len, truth)?)
+            }
             8 => {
                 let len = cursor.claim(len, 8, size_of::<String>(), &what)?;
                 Self::Strings(collect(len, || cursor.string())?)
@@ -223,9 +239,8 @@ impl Value {
                 if fits { Self::Ints(values) } else { Self::OtherArray(len) }
             }
             _ => {
-                // Bools and 64-bit floats, or an unknown type, which the first value refuses.
-                let size = if kind == 7 { 1 } else { 8 };
-                for _ in 0..cursor.claim(len, size, 0, &what)? {
+                // 64-bit floats, or an unknown type, which the first value refuses.
+                for _ in 0..cursor.claim(len, 8, 0, &what)? {
                     Self::parse(cursor, kind, key)?;
                 }
                 Self::OtherArray(len)

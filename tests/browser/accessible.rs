@@ -8,7 +8,7 @@ use xtask::npm::Package;
 const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 
 /// By the address, what is there once a view is complete.
-const VIEWS: [(&str, &str); 15] = [
+const VIEWS: [(&str, &str); 20] = [
     ("write", "#generate:not([disabled])"),
     ("chat", "#chat-draft"),
     ("inside/tokens", "[data-panel=tokens][data-state=ready]"),
@@ -24,6 +24,11 @@ const VIEWS: [(&str, &str); 15] = [
     ("lessons/tokens/4", "#lesson-answer"),
     ("train", "#train h2"),
     ("library", "#library h2"),
+    ("translate", "#translate .task-go:not([disabled])"),
+    ("summarise", "#summarise .task-recorded"),
+    ("ask", "#ask .task-recorded"),
+    ("fill", "#fill .task-models[open]"),
+    ("search", "#search .task-recorded"),
 ];
 
 #[tokio::test]

@@ -11,7 +11,9 @@ mod inside;
 mod lessons;
 mod models;
 mod offline;
+mod readers;
 mod store;
+mod tasks;
 mod training;
 
 use driver::Page;

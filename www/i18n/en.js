@@ -11,6 +11,12 @@ export default {
   'views.lessons': 'Lessons',
   'views.train': 'Train',
   'views.library': 'Models',
+  'views.tasks': 'What to do with a model',
+  'views.translate': 'Translate',
+  'views.summarise': 'Summarise',
+  'views.ask': 'Ask',
+  'views.fill': 'Fill the gap',
+  'views.search': 'Search',
 
   'document.label': 'Your text, written together with the model',
   'document.placeholder': 'Write a first line, and the model will go on from there…',
@@ -244,5 +250,7 @@ export default {
   'error.disposed.help': 'Load it again to go on.',
   'error.catalog.title': 'The list of models could not be read',
   'error.catalog.help': 'The page expects models/catalog.json beside it. You can still open a model of your own.',
+  'error.wrong_task.title': 'This model is for something else',
+  'error.wrong_task.help': 'It does not go on with a text. It can be used on these pages:',
   'error.detail': 'Details',
 };

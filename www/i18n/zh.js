@@ -13,6 +13,12 @@ export default {
   'views.lessons': '课程',
   'views.train': '训练',
   'views.library': '模型',
+  'views.tasks': '用模型做什么',
+  'views.translate': '翻译',
+  'views.summarise': '摘要',
+  'views.ask': '提问',
+  'views.fill': '填空',
+  'views.search': '搜索',
 
   'document.label': '你与模型共同写作的正文',
   'document.placeholder': '写下第一句，模型会接着写下去……',
@@ -246,5 +252,7 @@ export default {
   'error.disposed.help': '重新加载即可继续。',
   'error.catalog.title': '无法读取模型列表',
   'error.catalog.help': '页面旁边应有 models/catalog.json。你仍可以打开自己的模型。',
+  'error.wrong_task.title': '这个模型是做别的事的',
+  'error.wrong_task.help': '它不会接着写文字。可以在这些页面使用它：',
   'error.detail': '详细信息',
 };

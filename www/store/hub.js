@@ -33,6 +33,8 @@ export const HUB = 'https://huggingface.co';
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const SMALL = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json', 'merges.txt', 'vocab.txt'];
+/** What models of some kinds have besides: vocabularies of sentencepiece, chat templates, how vectors of texts are made. */
+const BESIDE = ['spiece.model', 'sentencepiece.bpe.model', 'tokenizer.model', 'source.spm', 'target.spm', 'chat_template.jinja', 'modules.json', 'sentence_bert_config.json', '1_Pooling/config.json'];
 
 /**
  * Reads `owner/name`, `owner/name@revision`, a link to a repository or a file of it, or any other address.
@@ -123,7 +125,7 @@ function hubFolder(all) {
   const weights = named(WEIGHTS);
   const index = named(INDEX);
   const shards = all.filter(({ name }) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(name));
-  const small = SMALL.flatMap((name) => named(name) ?? []);
+  const small = [...SMALL, ...BESIDE].flatMap((name) => named(name) ?? []);
   if (weights) return [...small, weights];
   return index && shards.length > 0 ? [...small, index, ...shards] : null;
 }

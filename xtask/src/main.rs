@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::model::{convert, eval, generate, inspect, logits, tokenize};
+use xtask::model::{convert, eval, generate, inspect, logits, tasks, tokenize};
 use xtask::{assemble, bench, build, screenshots, serve, test, train, vendor};
 
 /// The commands of inkling, a language model that runs inside a web page.
@@ -23,10 +23,16 @@ enum Command {
     Test(test::Args),
     /// Continue a prompt, with the engine of the page
     Generate(Box<generate::Args>),
-    /// What a model says of the next token
+    /// What a model says of the next token, or of a token of the text
     Logits(logits::Args),
     /// What a model computes on a text: attention, what each layer would say, the next token
     Inspect(inspect::Args),
+    /// What may stand behind the masks of a text, by a model that reads
+    Fill(tasks::FillArgs),
+    /// The answer to a question in a text, by a model that reads
+    Answer(tasks::AnswerArgs),
+    /// Texts as vectors, by a model that reads
+    Embed(tasks::EmbedArgs),
     /// Text to tokens
     Tokenize(tokenize::Args),
     /// How well a model predicts a text
@@ -54,6 +60,9 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(*args),
         Command::Logits(args) => logits::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Fill(args) => tasks::fill(args),
+        Command::Answer(args) => tasks::answer(args),
+        Command::Embed(args) => tasks::embed(args),
         Command::Tokenize(args) => tokenize::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Convert(args) => convert::run(args),

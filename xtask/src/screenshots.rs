@@ -38,6 +38,11 @@ const VIEWS: &[(&str, &str)] = &[
     ("lesson", "lessons/next/1"),
     ("train", "train"),
     ("library", "library"),
+    ("translate", "translate"),
+    ("summarise", "summarise"),
+    ("ask", "ask"),
+    ("fill", "fill"),
+    ("search", "search"),
 ];
 
 /// Width and height of a window, by what it stands for.

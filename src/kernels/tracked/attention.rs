@@ -378,7 +378,7 @@ impl CustomOp3 for CausalAttention {
 mod tests {
     use super::super::check::{check, random};
     use super::*;
-    use crate::kernels::attention::plain;
+    use crate::kernels::attention::{Reach, plain};
     use crate::train::Random;
     use candle_core::Device;
     use candle_nn::ops::softmax;
@@ -392,7 +392,7 @@ mod tests {
             (3, 3, 2, vec![130]),
             (2, 2, 32, vec![64, 65]),
         ] {
-            let heads = Heads { query, key_value, dim, scale: 0.7 };
+            let heads = Heads { query, key_value, dim, scale: 0.7, reach: Reach::Causal };
             let rows = lengths.iter().sum::<usize>();
             let (wide, narrow) = ((rows, query * dim), (rows, key_value * dim));
             let operands = [random(wide, 1), random(narrow, 2), random(narrow, 3)];
@@ -404,7 +404,7 @@ mod tests {
                     let mut parts = Vec::new();
                     for &n in &lengths {
                         let part = |t: &Tensor| t.narrow(0, row, n);
-                        let plain = plain(heads, &part(&t[0])?, &part(&t[1])?, &part(&t[2])?, 0);
+                        let plain = plain(heads, [&part(&t[0])?, &part(&t[1])?, &part(&t[2])?], 0, None);
                         parts.push(plain.map_err(candle_core::Error::wrap)?);
                         row += n;
                     }
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn dropped_weights_are_a_product_with_their_mask() {
         for (query, key_value, dim, lengths) in [(1, 1, 4, vec![3]), (4, 2, 6, vec![5, 1, 9]), (2, 1, 8, vec![70, 3])] {
-            let heads = Heads { query, key_value, dim, scale: 0.7 };
+            let heads = Heads { query, key_value, dim, scale: 0.7, reach: Reach::Causal };
             let rows = lengths.iter().sum::<usize>();
             let (p, stream) = (0.3, Random::new(5, "dropout"));
             let twin = |t: &[Tensor]| -> candle_core::Result<Tensor> {
@@ -458,14 +458,14 @@ mod tests {
     /// Parts of one tensor, as GPT-2 has them.
     #[test]
     fn operands_may_be_parts() {
-        let heads = Heads { query: 2, key_value: 2, dim: 4, scale: 0.5 };
+        let heads = Heads { query: 2, key_value: 2, dim: 4, scale: 0.5, reach: Reach::Causal };
         let all = random((7, 24), 1);
         let parts = |t: &Tensor| -> candle_core::Result<_> {
             Ok([t.narrow(1, 0, 8)?, t.narrow(1, 8, 8)?, t.narrow(1, 16, 8)?])
         };
         let twin = |t: &[Tensor]| {
             let [q, k, v] = parts(&t[0])?;
-            plain(heads, &q, &k, &v, 0).map_err(candle_core::Error::wrap)
+            plain(heads, [&q, &k, &v], 0, None).map_err(candle_core::Error::wrap)
         };
         check(
             std::slice::from_ref(&all),

@@ -120,7 +120,7 @@ mod check;
 mod tests {
     use super::check::random;
     use super::*;
-    use crate::kernels::attention::Heads;
+    use crate::kernels::attention::{Heads, Reach};
     use candle_core::Var;
 
     /// A pass through most operations and back, on one thread or several: the same bits.
@@ -129,7 +129,7 @@ mod tests {
         let var = |shape: &[usize], seed| Var::from_tensor(&random(shape, seed)).unwrap();
         let vars = [var(&[1000, 96], 1), var(&[96], 2), var(&[96], 3), var(&[192, 96], 4), var(&[192], 5)];
         let [x, weight, bias, matrix, offsets] = &vars;
-        let heads = Heads { query: 4, key_value: 4, dim: 48, scale: 0.1 };
+        let heads = Heads { query: 4, key_value: 4, dim: 48, scale: 0.1, reach: Reach::Causal };
         let mask = Some(Mask { p: 0.2, stream: crate::train::Random::new(1, "dropout") });
         let gradients = || {
             let normed = layer_norm(x, weight, bias, 1e-5).unwrap();

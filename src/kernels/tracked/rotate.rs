@@ -5,31 +5,32 @@ use crate::error::Result;
 use crate::kernels::parallel;
 use candle_core::{CpuStorage, CustomOp3, Layout, Tensor};
 
-/// Rotates the pairs `(i, i + half)` of every head of `x` (`[rows, heads · 2 · half]`) by the angles with these cosines
-/// and sines, `half` for each row.
+/// Rotates the pairs `(i, i + half)` of every head of `x` (`[rows, heads · dim]`) by the angles with these cosines and
+/// sines, `half` for each row. What is left of a head stays as it is.
 ///
 /// # Errors
 /// Those of candle when the shapes do not fit.
-pub fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+pub fn rotate(x: &Tensor, dim: usize, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     let half = cos.elem_count() / rows.max(1);
     let fits = cos.elem_count() == rows * half && sin.elem_count() == rows * half;
-    if !fits || half == 0 || !width.is_multiple_of(2 * half) {
-        let shapes = format!("{:?} by {:?} and {:?}", x.shape(), cos.shape(), sin.shape());
+    if !fits || half == 0 || dim < 2 * half || !width.is_multiple_of(dim) {
+        let shapes = format!("{:?} in heads of {dim} by {:?} and {:?}", x.shape(), cos.shape(), sin.shape());
         return Err(candle_core::Error::msg(format!("rotate: {shapes}")).into());
     }
-    Ok(x.contiguous()?.apply_op3(&cos.contiguous()?, &sin.contiguous()?, Rotate { width, half })?)
+    Ok(x.contiguous()?.apply_op3(&cos.contiguous()?, &sin.contiguous()?, Rotate { width, dim, half })?)
 }
 
 struct Rotate {
     width: usize,
+    dim: usize,
     half: usize,
 }
 
 impl Rotate {
     /// Turns forward, or with `sign` −1 back, which is the transpose.
     fn apply(&self, x: &[f32], cos: &[f32], sin: &[f32], sign: f32) -> Result<Vec<f32>> {
-        let Self { width, half } = *self;
+        let Self { width, dim, half } = *self;
         let rows = parallel::rows(width);
         let mut out = zeros(x.len())?;
         let parts = x.chunks(rows * width).zip(out.chunks_mut(rows * width));
@@ -38,7 +39,9 @@ impl Rotate {
             |((x, out), (cos, sin))| {
                 let angles = cos.chunks_exact(half).zip(sin.chunks_exact(half));
                 for ((x, out), (cos, sin)) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).zip(angles) {
-                    for (x, out) in x.chunks_exact(2 * half).zip(out.chunks_exact_mut(2 * half)) {
+                    for (x, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
+                        let ((x, still), (out, kept)) = (x.split_at(2 * half), out.split_at_mut(2 * half));
+                        kept.copy_from_slice(still);
                         let ((a, b), (first, second)) = (x.split_at(half), out.split_at_mut(half));
                         for i in 0..half {
                             let (cos, sin) = (cos[i], sin[i] * sign);
@@ -91,18 +94,20 @@ mod tests {
 
     #[test]
     fn rotate_is_its_plain_twin() {
-        for (rows, heads, half) in [(1, 1, 1), (5, 3, 7), (300, 4, 32)] {
+        for (rows, heads, half, still) in [(1, 1, 1, 0), (5, 3, 7, 0), (5, 3, 2, 5), (300, 4, 32, 0)] {
+            let dim = 2 * half + still;
             let angles = random((rows, 1, half), 2).affine(6.0, 0.0).unwrap();
             let (cos, sin) = (angles.cos().unwrap(), angles.sin().unwrap());
             check(
-                &[random((rows, heads * 2 * half), 1)],
-                |t| rotate(&t[0], &cos, &sin),
+                &[random((rows, heads * dim), 1)],
+                |t| rotate(&t[0], dim, &cos, &sin),
                 |t| {
-                    let x = t[0].reshape((rows, heads, 2, half))?;
-                    let (a, b) = (x.narrow(2, 0, 1)?.squeeze(2)?, x.narrow(2, 1, 1)?.squeeze(2)?);
+                    let x = t[0].reshape((rows, heads, dim))?;
+                    let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
                     let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
                     let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-                    Tensor::cat(&[first, second], 2)?.reshape((rows, heads * 2 * half))
+                    let parts = [first, second, x.narrow(2, 2 * half, still)?];
+                    Tensor::cat(&parts[..if still > 0 { 3 } else { 2 }], 2)?.reshape((rows, heads * dim))
                 },
             );
         }

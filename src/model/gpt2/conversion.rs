@@ -2,14 +2,18 @@
 
 use super::{Activation, Config};
 use crate::error::Result;
-use crate::model::conversion::{Conversion, GgufForm, number, only, u32_pair};
+use crate::model::conversion::{Conversion, GgufForm, Otherwise, number, only, u32_pair};
 use crate::model::{Fields, Loader};
 use crate::weights::Value as Pair;
 use serde_json::{Map, Value, json};
 
 pub const CONVERSION: Conversion = Conversion {
-    input_major: &["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"],
-    rotated: &[],
+    otherwise: &[
+        ("attn.c_attn", Otherwise::Transposed),
+        ("attn.c_proj", Otherwise::Transposed),
+        ("mlp.c_fc", Otherwise::Transposed),
+        ("mlp.c_proj", Otherwise::Transposed),
+    ],
     to_gguf,
     to_json,
 };
@@ -30,7 +34,6 @@ fn to_gguf(fields: &Fields) -> Result<GgufForm> {
             ("attention.layer_norm_epsilon", Pair::F32(config.layer_norm_epsilon)),
         ],
         vectors: Vec::new(),
-        head_dim: config.n_embd / config.n_head,
     })
 }
 

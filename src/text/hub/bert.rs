@@ -27,7 +27,10 @@ const FORM: &str = r###"{
     "post_processor": {
         "type": "TemplateProcessing",
         "single": [{"SpecialToken": {"type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"type_id": 0}}],
-        "pair": [],
+        "pair": [
+            {"SpecialToken": {"type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"type_id": 0}},
+            {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"type_id": 1}}
+        ],
         "special_tokens": {"": {"ids": [0], "tokens": [""]}}
     },
     "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
@@ -73,8 +76,13 @@ pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result
     }
     normalizer["strip_accents"] = config.get("strip_accents").cloned().unwrap_or_default();
     let around = &mut document["post_processor"];
-    for (place, (token, id)) in [(0, (&cls, cls_id)), (2, (&sep, sep_id))] {
-        around["single"][place]["SpecialToken"]["id"] = token.as_str().into();
+    for (places, (token, id)) in [(&[0usize][..], (&cls, cls_id)), (&[2, 4], (&sep, sep_id))] {
+        for &place in places {
+            around["pair"][place]["SpecialToken"]["id"] = token.as_str().into();
+            if place < 3 {
+                around["single"][place]["SpecialToken"]["id"] = token.as_str().into();
+            }
+        }
         let mut one = around["special_tokens"][""].clone();
         (one["id"], one["ids"][0], one["tokens"][0]) = (token.as_str().into(), id.into(), token.as_str().into());
         around["special_tokens"][token.as_str()] = one;

@@ -52,6 +52,7 @@ export default {
   'library.lack.kind': 'A {kind} model: of those, only GPT-2 and Llama-type ones run here.',
   'library.lack.space': 'No room: {size}, and the browser has {free} for this page.',
   'library.suggestions': 'Known to run here',
+  'library.suggestions.tasks': 'For translating, summarising, asking, filling gaps and searching',
   'library.hub': 'Another hub',
   'library.hub.label': 'Address of the hub',
   'library.hub.help': 'A mirror of Hugging Face, for where it cannot be reached. Empty: huggingface.co.',

@@ -53,6 +53,7 @@ export default {
   'library.lack.kind': '这是 {kind} 模型：这里只能运行 GPT-2 和 Llama 类。',
   'library.lack.space': '放不下：{size}，浏览器留给本页的只有 {free}。',
   'library.suggestions': '已知可在此运行',
+  'library.suggestions.tasks': '用于翻译、摘要、提问、填空和搜索',
   'library.hub': '其他仓库站点',
   'library.hub.label': '站点网址',
   'library.hub.help': 'Hugging Face 的镜像，供无法访问它的地方使用。留空则为 huggingface.co。',

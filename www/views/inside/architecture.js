@@ -22,13 +22,14 @@ const SHOWN = 8;
  * @typedef {object} Block
  * @property {string} name
  * @property {RegExp | null} tensors  of those below the layer, or of the model; null: none
- * @property {(form: ModelForm) => string} formula
+ * @property {RegExp} [normed]  the same of a model that norms what its parts add
+ * @property {(form: ModelForm, layer: number) => string} formula
  * @property {(keyof Internals)[]} shows
  */
 
 /** @type {Block[]} */
 const BEFORE = [
-  { name: 'embedding', tensors: /^(wte|embed_tokens)\./, formula: () => 'x = E[token]', shows: ['embedding'] },
+  { name: 'embedding', tensors: /^(wte|embed_tokens|embed_in)\./, formula: ({ embeddingScale }) => `x = ${embeddingScale === null ? '' : `${precise(embeddingScale)} · `}E[token]`, shows: ['embedding'] },
   { name: 'position', tensors: /^wpe\./, formula: () => 'x = E[token] + P[position]', shows: ['positionEmbedding', 'stream'] },
 ];
 
@@ -37,27 +38,56 @@ const INSIDE = [
   { name: 'norm1', tensors: /^(ln_1|input_layernorm)\./, formula: normFormula, shows: ['stream', 'attentionNorm'] },
   {
     name: 'qkv',
-    tensors: /^(attn\.c_attn|self_attn\.[qkv]_(proj|norm))\./,
-    formula: (form) => ['q = W_q y,  k = W_k y,  v = W_v y', form.qkNorm ? 'q, k ← RMSNorm(q), RMSNorm(k)' : '', form.ropeTheta === null ? '' : `q, k ← rotate(q, k; θ = ${form.ropeTheta})`].filter(Boolean).join('\n'),
+    tensors: /^(attn\.c_attn|self_attn\.(q|k|v|qkv)_(proj|norm)|attention\.query_key_value)\./,
+    formula: (form, layer) => ['q = W_q y,  k = W_k y,  v = W_v y', form.qkNorm ? 'q, k ← RMSNorm(q), RMSNorm(k)' : '', turning(form, layer)].filter(Boolean).join('\n'),
     shows: ['query', 'keys', 'values'],
   },
-  { name: 'attention', tensors: null, formula: (form) => `score = ${precise(form.attentionScale)} · q · k\nweight = softmax(score)\nz = Σ weight · v`, shows: ['scores', 'weights', 'heads'] },
-  { name: 'output', tensors: /^(attn\.c_proj|self_attn\.o_proj)\./, formula: () => 'x ← x + W_o [z₁ … z_h]', shows: ['attention', 'middle'] },
-  { name: 'norm2', tensors: /^(ln_2|post_attention_layernorm)\./, formula: normFormula, shows: ['middle', 'feedForwardNorm'] },
+  { name: 'attention', tensors: null, formula: (form, layer) => `score = ${precise(form.attentionScale)} · q · k\nweight = softmax(score${seen(form, layer)})\nz = Σ weight · v`, shows: ['scores', 'weights', 'heads'] },
+  {
+    name: 'output',
+    tensors: /^(attn\.c_proj|self_attn\.o_proj|attention\.dense)\./,
+    normed: /^(self_attn\.o_proj|post_attention_layernorm)\./,
+    formula: (form) => `x ← x + ${normed(form, 'W_o [z₁ … z_h]')}`,
+    shows: ['attention', 'middle'],
+  },
+  { name: 'norm2', tensors: /^(ln_2|post_attention_layernorm)\./, normed: /^pre_feedforward_layernorm\./, formula: normFormula, shows: ['middle', 'feedForwardNorm'] },
   {
     name: 'feedForward',
     tensors: /^mlp\./,
-    formula: ({ gated, activation }) => (gated ? `h = ${activation}(W_gate y) · W_up y\nx ← x + W_down h` : `h = ${activation}(W_1 y + b_1)\nx ← x + W_2 h + b_2`),
+    normed: /^(mlp|post_feedforward_layernorm)\./,
+    formula: (form) => {
+      const { gated, activation } = form;
+      return gated ? `h = ${activation}(W_gate y) · W_up y\nx ← x + ${normed(form, 'W_down h')}` : `h = ${activation}(W_1 y + b_1)\nx ← x + W_2 h + b_2`;
+    },
     shows: ['inner', 'feedForward'],
   },
 ];
 
 /** @type {Block[]} */
 const AFTER = [
-  { name: 'finalNorm', tensors: /^(ln_f|norm)\./, formula: normFormula, shows: ['norm'] },
-  { name: 'head', tensors: /^lm_head\./, formula: () => 'logit[t] = W[t] · y', shows: ['norm', 'unembedding'] },
+  { name: 'finalNorm', tensors: /^(ln_f|norm|final_layer_norm)\./, formula: normFormula, shows: ['norm'] },
+  { name: 'head', tensors: /^(lm_head|embed_out)\./, formula: () => 'logit[t] = W[t] · y', shows: ['norm', 'unembedding'] },
   { name: 'softmax', tensors: null, formula: () => 'p[t] = exp(logit[t]) / Σ exp(logit)', shows: [] },
 ];
+
+/** How queries and keys turn in a layer, if they do. @param {ModelForm} form @param {number} layer */
+function turning({ ropeTheta, rotated, layers }, layer) {
+  const own = layers[layer];
+  const theta = own ? own.ropeTheta : ropeTheta;
+  const part = rotated === null ? '' : `[1 … ${rotated}]`;
+  return theta === null ? '' : `q, k ← rotate(q${part}, k${part}; θ = ${theta})`;
+}
+
+/** Which scores a layer with a window has. @param {ModelForm} form @param {number} layer */
+function seen({ layers }, layer) {
+  const window = layers[layer]?.window ?? null;
+  return window === null ? '' : `[i − ${window - 1} … i]`;
+}
+
+/** What a part adds. @param {ModelForm} form @param {string} added */
+function normed({ postNorms }, added) {
+  return postNorms ? `RMSNorm(${added})` : added;
+}
 
 /** @param {ModelForm} form */
 function normFormula({ norm, normEpsilon }) {
@@ -105,7 +135,8 @@ export class Panel {
   /** Parts of the model with what they hold. @param {ModelForm} form @param {Block[]} blocks @param {string} below  a layer's prefix, or none */
   #parts(form, blocks, below) {
     return blocks.flatMap((block) => {
-      const tensors = form.parts.filter(({ name }) => (below === '' ? !/\.\d+\./.test(name) : name.startsWith(below)) && block.tensors?.test(name.slice(below.length)));
+      const own = form.postNorms ? (block.normed ?? block.tensors) : block.tensors;
+      const tensors = form.parts.filter(({ name }) => (below === '' ? !/\.\d+\./.test(name) : name.startsWith(below)) && own?.test(name.slice(below.length)));
       const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
       // A model without learned positions, or whose head is the embedding again.
       if (block.name === 'position' && tensors.length === 0) return [];
@@ -142,7 +173,7 @@ export class Panel {
       ...group(AFTER, '', 1),
       make('p', { class: 'faded', text: t('inside.architecture.out', { size: number(info.vocabSize) }) }),
     );
-    this.#facts.textContent = t('inside.architecture.facts', {
+    const facts = t('inside.architecture.facts', {
       architecture: info.architecture,
       layers: number(info.layers),
       heads: number(info.heads),
@@ -153,8 +184,22 @@ export class Panel {
       parameters: number(total),
       format: info.quantization,
     });
+    this.#facts.textContent = [facts, ...this.#peculiar(form, info)].join(' ');
     this.#label(info);
     this.#figure.update();
+  }
+
+  /** In what this model differs from the usual one, a sentence each. @param {ModelForm} form @param {ModelInfo} info */
+  #peculiar(form, { layers, headDim }) {
+    const windows = form.layers.flatMap(({ window }) => (window === null ? [] : [window]));
+    const still = form.layers.filter(({ ropeTheta }) => ropeTheta === null).length;
+    return [
+      form.parallel ? t('inside.architecture.parallel') : '',
+      form.postNorms ? t('inside.architecture.postNorms') : '',
+      form.rotated === null ? '' : t('inside.architecture.rotated', { rotated: number(form.rotated), width: number(headDim) }),
+      windows.length === 0 ? '' : t('inside.architecture.windows', { some: number(windows.length), layers: number(layers), window: number(windows[0] ?? 0) }),
+      still === 0 ? '' : t('inside.architecture.still', { some: number(still), layers: number(layers) }),
+    ].filter(Boolean);
   }
 
   /** @param {string} name */
@@ -191,14 +236,16 @@ export class Panel {
     if (!model || !form || !block) return;
     const found = await this.subject.inspect({ internals: { layer: this.#layer, head: this.#head, position: this.#position }, topK: 5 });
     const inside = /** @type {Internals} */ (found.internals);
-    const vectors = block.shows.flatMap((name) => {
+    // Side by side with attention, the feed-forward part reads what that did.
+    const shows = block.name === 'norm2' && form.parallel ? /** @type {(keyof Internals)[]} */ (['stream', 'feedForwardNorm']) : block.shows;
+    const vectors = shows.flatMap((name) => {
       const values = inside[name];
       return values instanceof Float32Array ? [this.#vector(name, values, model.info)] : [];
     });
     this.#detail.replaceChildren(
       make('h4', { text: this.#nameOf(block.name) }),
       make('p', { text: t(/** @type {Key} */ (`inside.block.${block.name}.about`)) }),
-      make('pre', { translate: 'no', text: block.formula(form) }),
+      make('pre', { translate: 'no', text: block.formula(form, this.#layer) }),
       ...vectors,
       ...this.#byHand(block.name, inside, model.info),
       ...(block.name === 'softmax' || block.name === 'head'

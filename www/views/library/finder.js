@@ -2,12 +2,13 @@
 
 import { bytes, getLanguage, has, number, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
-import { ARCHITECTURES } from '../../architectures.js';
+import { ARCHITECTURES, ENCODERS } from '../../architectures.js';
 import { HUB } from '../../store/hub.js';
 import { store } from '../../store/client.js';
 import { hubAddress, setHubAddress } from '../../store/settings.js';
 import { LARGEST, storageSpace } from '../../store/space.js';
 import { make } from '../dom.js';
+import { SUGGESTIONS as FOR_TASKS } from '../tasks/suggestions.js';
 import { SUGGESTIONS } from './suggestions.js';
 
 /** @import { Key } from '../../i18n.js' */
@@ -33,6 +34,7 @@ export class Finder {
   #error = make('div', { class: 'alert', role: 'alert', id: 'library-find-error' });
   #found = make('div', { id: 'library-found' });
   #suggestions = make('ul', { class: 'library-suggestions' });
+  #forTasks = make('ul', { class: 'library-suggestions' });
   /** @type {Found | null} */ #last = null;
   /** @type {{ free: number } | null} */ #space = null;
   /** What is in the store, and whether as a whole. @type {Map<string, boolean>} */ #stored = new Map();
@@ -68,6 +70,7 @@ export class Finder {
       this.#found,
       make('h4', { words: 'library.suggestions' }),
       this.#suggestions,
+      make('details', {}, make('summary', { words: 'library.suggestions.tasks' }), this.#forTasks),
       mirror,
     );
     this.relabel();
@@ -75,6 +78,7 @@ export class Finder {
 
   relabel() {
     this.#suggestions.replaceChildren(...SUGGESTIONS.map((suggestion) => this.#suggestion(suggestion)));
+    this.#forTasks.replaceChildren(...FOR_TASKS.map(({ about, ...suggestion }) => this.#suggestion({ ...suggestion, file: null, purpose: about })));
     this.#showFound();
     this.#repeat();
   }
@@ -188,7 +192,7 @@ export class Finder {
   /** Why a model cannot be had, with the numbers. @param {Choice} choice */
   #lack({ bytes: size }) {
     const kind = this.#last?.modelType;
-    if (kind && !ARCHITECTURES.includes(kind)) return t('library.lack.kind', { kind });
+    if (kind && ![...ARCHITECTURES, ...ENCODERS].includes(kind)) return t('library.lack.kind', { kind });
     if (size > LARGEST) return t('library.lack.memory', { size: bytes(size), most: bytes(LARGEST) });
     if (this.#space && size > this.#space.free) return t('library.lack.space', { size: bytes(size), free: bytes(this.#space.free) });
     return null;

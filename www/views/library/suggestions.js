@@ -157,6 +157,30 @@ export const SUGGESTIONS = [
     },
   },
   {
+    repository: 'EleutherAI/pythia-160m',
+    file: null,
+    bytes: 375e6,
+    parameters: 162e6,
+    languages: ENGLISH,
+    license: 'Apache-2.0',
+    purpose: {
+      en: 'Made for looking inside: what it read is public, and so are its states along the way. As large as GPT-2.',
+      zh: '专为研究内部而做：读过什么、训练途中的样子都公开。与 GPT-2 一样大。',
+    },
+  },
+  {
+    repository: 'unsloth/gemma-3-270m-it-GGUF',
+    file: null,
+    bytes: 292e6,
+    parameters: 268e6,
+    languages: ['en', 'zh'],
+    license: 'Gemma',
+    purpose: {
+      en: 'Gemma 3, the smallest: most of it is a vocabulary of 262,144 tokens for over a hundred languages.',
+      zh: '最小的 Gemma 3：参数多半是含 262144 个词元的词表，涵盖上百种语言。',
+    },
+  },
+  {
     repository: 'souljoy/gpt2-small-chinese-cluecorpussmall',
     file: null,
     bytes: 244e6,

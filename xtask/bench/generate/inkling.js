@@ -27,6 +27,10 @@ export async function open({ model: url }, { threads, artifact, cacheType }) {
       for await (const event of model.generate(prompt, config)) if (event.type === 'token') stamps.push(performance.now());
       return stamps;
     },
+    async encode({ text }) {
+      const [vector] = await model.embed([text]);
+      if (vector.length !== info.hiddenSize) throw new Error(`expected ${info.hiddenSize} values, found ${vector.length}`);
+    },
     memory: () => info.memoryBytes,
   };
 }

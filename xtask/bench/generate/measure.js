@@ -8,7 +8,7 @@
  * @typedef {object} Run
  * @property {number[]} ids
  * @property {string} text
- * @property {number} newTokens
+ * @property {number} newTokens  none for an encoder
  * @property {boolean} timed
  */
 
@@ -21,10 +21,11 @@
 
 /**
  * An engine with a model in it. `generate` gives the times of the new tokens, in milliseconds as the page's clock has
- * them; a run is counted from the call.
+ * them; a run is counted from the call. `encode` ends when the text's vector is there.
  * @typedef {object} Engine
  * @property {string} how  in words, what of the engine runs
  * @property {(run: Run) => Promise<number[]>} generate
+ * @property {(run: Run) => Promise<void>} [encode]
  * @property {() => number | null} memory  bytes of the engine's own memory, where it tells
  */
 
@@ -36,6 +37,14 @@ export async function measure(open, { runs }) {
   const results = [];
   for (const run of runs) {
     const start = performance.now();
+    if (run.newTokens === 0) {
+      if (!engine.encode) throw new Error('expected an engine that encodes');
+      await engine.encode(run);
+      const promptTokens = run.ids.length;
+      const prefill = (promptTokens * 1000) / (performance.now() - start);
+      if (run.timed) results.push({ promptTokens, newTokens: 0, prefill });
+      continue;
+    }
     const stamps = await engine.generate(run);
     const { length } = stamps;
     if (length !== run.newTokens) throw new Error(`expected ${run.newTokens} new tokens, found ${length}`);

@@ -12,10 +12,10 @@ const BUNDLES = {
 
 /**
  * @param {Task} task
- * @param {{ threads: number, dtype: 'fp32' | 'q8', session: 'webgpu' | 'plain' }} options
+ * @param {{ threads: number, dtype: 'fp32' | 'q8', session: 'webgpu' | 'plain', class: string }} options
  * @returns {Promise<Engine>}
  */
-export async function open({ model: name }, { threads, dtype, session }) {
+export async function open({ model: name }, { threads, dtype, session, class: kind }) {
   const { script, binary } = BUNDLES[session];
   const runtime = '/npm/onnxruntime-web/dist';
   map({
@@ -25,19 +25,24 @@ export async function open({ model: name }, { threads, dtype, session }) {
     '@huggingface/jinja': '/npm/@huggingface/jinja/dist/index.js',
   });
   const home = '/npm/@huggingface/transformers/dist';
-  const { env, AutoModelForCausalLM, Tensor } = await import(`${home}/transformers.web.min.js`);
+  const { env, Tensor, ...classes } = await import(`${home}/transformers.web.min.js`);
   Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: '/models/' });
   Object.assign(env, { useBrowserCache: false, useWasmCache: false });
   const base = new URL(`${runtime}/${binary}`, location.href);
   env.backends.onnx.wasm.wasmPaths = { mjs: `${base}.mjs`, wasm: `${base}.wasm` };
   env.backends.onnx.wasm.numThreads = threads;
-  const model = await AutoModelForCausalLM.from_pretrained(name, { device: 'wasm', dtype });
+  const model = await classes[kind].from_pretrained(name, { device: 'wasm', dtype });
+  const textOf = (/** @type {number[]} */ ids) => {
+    const shape = [1, ids.length];
+    const tensor = (/** @type {BigInt64Array} */ values) => new Tensor('int64', values, shape);
+    const input_ids = tensor(BigInt64Array.from(ids, BigInt));
+    const attention_mask = tensor(new BigInt64Array(ids.length).fill(1n));
+    return { input_ids, attention_mask, token_type_ids: tensor(new BigInt64Array(ids.length)) };
+  };
   return {
     how: `${dtype}, ONNX Runtime's ${session} build, ${env.backends.onnx.wasm.numThreads} of ${threads} threads`,
     async generate({ ids, newTokens }) {
-      const shape = [1, ids.length];
-      const inputs = new Tensor('int64', BigInt64Array.from(ids, BigInt), shape);
-      const mask = new Tensor('int64', new BigInt64Array(ids.length).fill(1n), shape);
+      const { input_ids: inputs, attention_mask } = textOf(ids);
       /** @type {number[]} */
       const stamps = [];
       let puts = 0;
@@ -45,13 +50,20 @@ export async function open({ model: name }, { threads, dtype, session }) {
       const streamer = { put: () => puts++ > 0 && stamps.push(performance.now()), end() {} };
       await model.generate({
         inputs,
-        attention_mask: mask,
+        attention_mask,
         max_new_tokens: newTokens,
         min_new_tokens: newTokens,
         do_sample: false,
         streamer,
       });
       return stamps;
+    },
+    async encode({ ids }) {
+      const { last_hidden_state } = await model(textOf(ids));
+      const [, length, width] = last_hidden_state.dims;
+      // The mean over the positions, as for the similarity of sentences.
+      const mean = new Float32Array(width);
+      for (let i = 0; i < last_hidden_state.data.length; i++) mean[i % width] += last_hidden_state.data[i] / length;
     },
     memory: () => null,
   };

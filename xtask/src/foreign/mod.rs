@@ -50,7 +50,12 @@ impl Folder {
         let folder = Self::make()?;
         folder.write(&pytorch::tensors(&files)?)?;
         for name in COMPANIONS.iter().chain(&["config.json"]).filter(|name| model.join(name).is_file()) {
-            fs::copy(model.join(name), folder.0.join(name)).with_context(|| format!("copying {name}"))?;
+            let copied = folder.0.join(name);
+            copied
+                .parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .with_context(|| format!("making the folder of {name}"))?;
+            fs::copy(model.join(name), copied).with_context(|| format!("copying {name}"))?;
         }
         Ok(Some(folder))
     }

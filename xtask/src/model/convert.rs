@@ -4,7 +4,7 @@
 use crate::foreign::Folder;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use inkling::convert::{Report, Source};
+use inkling::convert::{Model, Report};
 use inkling::files::Files;
 use inkling::kernels::Format;
 use std::fs::{self, File};
@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result<()> {
     let foreign = Folder::of(&args.model)?;
     let model = foreign.as_ref().map_or(args.model.as_path(), Folder::path);
     let files = Files::open(model).with_context(|| format!("opening {}", args.model.display()))?;
-    let mut source = Source::open(files).with_context(|| format!("opening {}", args.model.display()))?;
+    let mut source = Model::open(files).with_context(|| format!("opening {}", args.model.display()))?;
     let report = match args.to {
         Kind::Gguf => write_file(&mut source, &args),
         Kind::Safetensors => write_folder(&mut source, &args),
@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn write_file(source: &mut Source, args: &Args) -> Result<Report> {
+fn write_file(source: &mut Model, args: &Args) -> Result<Report> {
     ensure!(!args.out.is_dir(), "expected the name of a .gguf file, found a folder");
     let name = args.model.canonicalize()?;
     let name = name.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -71,15 +71,21 @@ fn write_file(source: &mut Source, args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-fn write_folder(source: &mut Source, args: &Args) -> Result<Report> {
+fn write_folder(source: &mut Model, args: &Args) -> Result<Report> {
     if args.out.is_file() {
         bail!("expected the name of a folder, found a file");
     }
     let is_new = !args.out.exists();
     fs::create_dir_all(&args.out)?;
     let mut parts = Parts::new();
-    let written = source
-        .write_folder(args.quantize, &mut |name| Ok(Box::new(BufWriter::new(parts.create(&args.out.join(name))?))));
+    let written = source.write_folder(args.quantize, &mut |name| {
+        let place = args.out.join(name);
+        // Some files lie in a folder of their own.
+        if let Some(inner) = place.parent().filter(|inner| *inner != args.out) {
+            fs::create_dir_all(inner)?;
+        }
+        Ok(Box::new(BufWriter::new(parts.create(&place)?)))
+    });
     match written {
         Ok(report) => {
             parts.finish()?;

@@ -65,7 +65,8 @@ fn answer(engine: &mut Engine, prompt: &str, prompt_ids: Vec<u32>, config: Gener
     let began = Instant::now();
     let mut prefill = Duration::ZERO;
     let mut out = std::io::stdout().lock();
-    if !json {
+    // What an encoder-decoder writes does not continue its source.
+    if !json && engine.encoder().is_none() {
         write!(out, "{prompt}")?;
     }
     let sequences = loop {

@@ -2,8 +2,8 @@
 
 use super::ModelArgs;
 use anyhow::{Context, Result};
-use inkling::Engine;
-use inkling::inspect::{self, Inspection, Wish, report};
+use inkling::inspect::{self, Inspection, Shown, Wish, report};
+use inkling::reader::{Opened, Tokens};
 use serde_json::{Map, Value, json};
 
 #[derive(clap::Args)]
@@ -26,10 +26,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let mut engine = args.model.open()?;
-    let ids = match args.ids {
-        Some(ids) => ids,
-        None => engine.encode_prompt(&args.prompt.unwrap_or_default())?,
+    let mut model = args.model.open_any()?;
+    let text = args.prompt.unwrap_or_default();
+    let ids = match (args.ids, &model) {
+        (Some(ids), _) => ids,
+        (None, Opened::Writer(engine)) => engine.encode_prompt(&text)?,
+        (None, Opened::Reader(reader)) => reader.encode(&text)?.ids,
     };
     let mut options = json!({ "topK": 10, "logitLens": true });
     options["attention"] = json!(args.json);
@@ -39,19 +41,22 @@ pub fn run(args: Args) -> Result<()> {
         all.extend(given);
     }
     let wish = Wish::from_json(options.as_object().unwrap_or(&Map::new()))?;
-    let found = inspect::inspect(&mut engine, &ids, &wish)?;
+    let found = match &mut model {
+        Opened::Writer(engine) => inspect::inspect(engine, &ids, &wish)?,
+        Opened::Reader(reader) => inspect::inspect_reading(reader, &Tokens { ids, kinds: Vec::new() }, &wish)?,
+    };
     if args.json {
-        println!("{}", whole(&engine, &found));
+        println!("{}", whole(model.shown(), &found));
     } else {
-        print(&engine, &found);
+        print(model.shown(), &found);
     }
     Ok(())
 }
 
 /// All of it in one JSON value, arrays as lists of lists.
-fn whole(engine: &Engine, found: &Inspection) -> Value {
-    let mut out = report::json(engine, found);
-    for array in report::arrays(engine, found) {
+fn whole(model: &dyn Shown, found: &Inspection) -> Value {
+    let mut out = report::json(model, found);
+    for array in report::arrays(model, found) {
         let mut place = &mut out;
         for key in &array.path {
             place = match key.parse::<usize>() {
@@ -64,16 +69,16 @@ fn whole(engine: &Engine, found: &Inspection) -> Value {
     out
 }
 
-/// What the layers would say after the last token, the embeddings first.
-fn print(engine: &Engine, found: &Inspection) {
+/// What the layers would say after the last token, or of a model that reads in its place, the embeddings first.
+fn print(model: &dyn Shown, found: &Inspection) {
     for (layer, row) in found.lens.iter().enumerate() {
         let Some(cell) = row.last() else { continue };
-        let top = cell.top.iter().map(|c| format!("{:?} {:.1} %", engine.token_text(c.id), 100.0 * c.probability));
+        let top = cell.top.iter().map(|c| format!("{:?} {:.1} %", model.token_text(c.id), 100.0 * c.probability));
         println!("{layer:>3}  {:>5.2} bits  {}", cell.entropy, top.collect::<Vec<_>>().join("  "));
     }
     println!("next:");
     for candidate in &found.top_k {
-        let text = engine.token_text(candidate.id);
+        let text = model.token_text(candidate.id);
         println!("{:>6}  {:>6.2} %  {:>8.3}  {text:?}", candidate.id, 100.0 * candidate.probability, candidate.logit);
     }
 }

@@ -21,19 +21,21 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let engine = super::open(&args.model)?;
-    let (text, ids) = match args.conversation.text(&engine)? {
+    let model = super::open_any(&args.model)?;
+    let tokenizer = model.tokenizer();
+    let (text, ids) = match args.text {
         Some(text) => {
-            let ids = engine.encode_chat(&text)?;
+            let ids = tokenizer.encode(&text, true)?;
             (text, ids)
         }
         None => {
-            let text = args.text.unwrap_or_default();
-            let ids = engine.tokenizer().encode(&text, true)?;
+            let engine = model.writer()?;
+            let text = args.conversation.text(engine)?.unwrap_or_default();
+            let ids = engine.encode_chat(&text)?;
             (text, ids)
         }
     };
-    let tokens: Vec<String> = ids.iter().map(|&id| engine.tokenizer().token(id).unwrap_or_default()).collect();
+    let tokens: Vec<String> = ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
     if args.json {
         println!("{}", json!({ "text": text, "ids": ids, "tokens": tokens }));
     } else {

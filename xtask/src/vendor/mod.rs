@@ -9,7 +9,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use inkling::convert::Source;
+use inkling::convert::Model;
 use inkling::files::Files;
 use inkling::kernels::Format;
 use serde_json::Value;
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     fs::create_dir_all(&place).with_context(|| format!("making the folder {}", place.display()))?;
     install(&cache, &wanted, args.quantize, &place)?;
-    let spec = model::open(&place)?.spec().clone();
+    let spec = model::open_any(&place)?.spec().clone();
     let title = args.title.as_deref().unwrap_or(name.rsplit('/').next().unwrap_or(name));
     let entry = catalog::entry(&id, title, &place, spec.parameters, &describe(&listing, &hub, name))?;
     let note = home()?.join(format!("{id}.json"));
@@ -137,7 +137,7 @@ fn install(cache: &Path, wanted: &[hub::Remote], quantize: Option<Format>, place
             let target = place.join("model.gguf");
             let mut out =
                 BufWriter::new(File::create(&target).with_context(|| format!("writing {}", target.display()))?);
-            let report = Source::open(files)?.write_gguf(format, "model", &mut out)?;
+            let report = Model::open(files)?.write_gguf(format, "model", &mut out)?;
             report.notes.iter().for_each(|note| println!("note: {note}"));
             Ok(())
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::busy::BusyCore;
 use super::models;
-use super::shapes::{GPT2, SMOL, Shape, Storage};
+use super::shapes::{SHAPES, Shape, Storage};
 use super::task::{SHORT, Workload, task};
 use super::{native, stories};
 use crate::bench::browser::{self, Site};
@@ -30,7 +30,7 @@ pub const TRANSFORMERS: Package = Package { name: "@huggingface/transformers", v
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// A model that is measured.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Subject {
     pub name: &'static str,
     pub title: &'static str,
@@ -42,15 +42,17 @@ pub const Q4_0: Subject = Subject { name: "gpt2/q4_0", title: "GPT-2 124M, Q4_0"
 pub const F16: Subject = Subject { name: "gpt2/f16", title: "GPT-2 124M, F16" };
 pub const F32: Subject = Subject { name: "gpt2/f32", title: "GPT-2 124M, F32" };
 pub const SMOL_Q8_0: Subject = Subject { name: "smol/q8_0", title: "SmolLM2-135M shape (width 576), Q8_0" };
+pub const T5_Q8_0: Subject = Subject { name: "t5/q8_0", title: "T5-small shape, Q8_0" };
+pub const MINILM_Q8_0: Subject = Subject { name: "minilm/q8_0", title: "MiniLM-L6 shape, Q8_0" };
 pub const STORIES: Subject = Subject { name: "stories", title: "stories, the model the page opens with" };
 /// All, in the order of the table.
-pub const SUBJECTS: [&Subject; 7] = [&Q8_0, &Q4_K_M, &Q4_0, &F16, &F32, &SMOL_Q8_0, &STORIES];
+pub const SUBJECTS: [&Subject; 9] = [&Q8_0, &Q4_K_M, &Q4_0, &F16, &F32, &SMOL_Q8_0, &T5_Q8_0, &MINILM_Q8_0, &STORIES];
 
 impl Subject {
     /// The shape and how it is stored; none for a model that ships with the page.
     fn made(&self) -> Option<(&'static Shape, Storage)> {
         let (shape, storage) = self.name.split_once('/')?;
-        let shape = if shape == GPT2.name { &GPT2 } else { &SMOL };
+        let shape = SHAPES.into_iter().find(|known| known.name == shape)?;
         let plain = Format::ALL.map(Storage::Plain);
         let known = plain.into_iter().find(|known| known.name() == storage);
         Some((shape, known.unwrap_or(Storage::Q4KM)))
@@ -110,6 +112,12 @@ const PLAN: &[(&Subject, Who, &[usize], bool)] = &[
     (&SMOL_Q8_0, Who::Inkling, &[2], false),
     (&SMOL_Q8_0, Who::Wllama3, &[2], false),
     (&SMOL_Q8_0, Who::Wllama3Tuned, &[2], false),
+    (&T5_Q8_0, Who::Inkling, &[1, 2], false),
+    (&T5_Q8_0, Who::Transformers, &[1, 2], false),
+    (&T5_Q8_0, Who::TransformersPlain, &[1, 2], false),
+    (&MINILM_Q8_0, Who::Inkling, &[1, 2], false),
+    (&MINILM_Q8_0, Who::Transformers, &[1, 2], false),
+    (&MINILM_Q8_0, Who::TransformersPlain, &[1, 2], false),
     (&STORIES, Who::Inkling, &[1, 2], false),
     (&STORIES, Who::Page, &[2], false),
 ];
@@ -149,7 +157,12 @@ impl Who {
     /// Its module in xtask/bench/ and what that is told.
     fn module(self, threads: usize, subject: &Subject) -> (&'static str, Value) {
         let dtype = if *subject == F32 { "fp32" } else { "q8" };
-        let onnx = |session: &str| json!({ "threads": threads, "dtype": dtype, "session": session });
+        let class = match *subject {
+            T5_Q8_0 => "AutoModelForSeq2SeqLM",
+            MINILM_Q8_0 => "AutoModel",
+            _ => "AutoModelForCausalLM",
+        };
+        let onnx = |session: &str| json!({ "threads": threads, "dtype": dtype, "session": session, "class": class });
         let tuned = json!({ "flash_attn": true, "cache_type_k": "q8_0", "cache_type_v": "q8_0", "n_parallel": 1 });
         match self {
             Self::InklingSimd128 => ("generate/inkling", json!({ "threads": threads, "artifact": "simd128" })),
@@ -260,7 +273,7 @@ fn find(subject: &Subject, who: Who, threads: usize, browser: bool, workloads: &
             format!("/models/{}", models::file_name(shape, storage))
         }
     };
-    Ok((runner, task(&model, shape.vocabulary, workloads)))
+    Ok((runner, task(&model, shape.vocabulary, workloads, *subject == MINILM_Q8_0)))
 }
 
 impl Contender {

@@ -24,11 +24,13 @@ pub enum Metric {
 }
 
 /// All of them, with the names they have in the line of JSON.
-const METRICS: [(&str, Metric); 9] = [
+const METRICS: [(&str, Metric); 11] = [
     ("prefill64", Metric::Prefill(SHORT)),
     ("decode64+64", Metric::Decode(SHORT)),
     ("prefill512", Metric::Prefill(LONG)),
     ("decode512+128", Metric::Decode(LONG)),
+    ("encode64", Metric::Prefill(SHORT.read())),
+    ("encode512", Metric::Prefill(LONG.read())),
     ("decode", Metric::Decode(stories::WORKLOAD)),
     ("loadMs", Metric::Load),
     ("firstTokenMs", Metric::FirstToken),

@@ -1,7 +1,7 @@
 //! What inkling aims at, and how far it is. A goal may be missed; then it is said by how much.
 use serde_json::{Value, json};
 
-use super::contenders::{F16, F32, Q4_0, Q4_K_M, Q8_0, SMOL_Q8_0, STORIES, Subject, Who};
+use super::contenders::{F16, F32, MINILM_Q8_0, Q4_0, Q4_K_M, Q8_0, SMOL_Q8_0, STORIES, Subject, T5_Q8_0, Who};
 use super::entry::{Entry, Metric};
 use super::limits;
 use super::sizes::Download;
@@ -14,6 +14,8 @@ use crate::bench::table::{Section, figure};
 enum Against {
     /// At least so many times the best peer in the browser with as many threads.
     Peers(f64),
+    /// At most so many times the peer in the browser that has the best of this, with as many threads.
+    Below(f64),
     /// At least so many times this one with as many threads.
     One(Who, f64),
     /// At least so many times itself with one thread, beside a busy core.
@@ -22,12 +24,12 @@ enum Against {
     AtMost(f64),
 }
 
-use Against::{AtLeast, AtMost, One, OneThread, Peers};
+use Against::{AtLeast, AtMost, Below, One, OneThread, Peers};
 
 /// What is aimed at: of which model, by whom with how many threads, in what.
 type Aim = (&'static str, &'static Subject, Who, usize, Metric, Against);
 
-const AIMS: [Aim; 21] = [
+const AIMS: [Aim; 28] = [
     ("Q8_0 decode, 64+64", &Q8_0, Who::Inkling, 2, Metric::Decode(SHORT), Peers(3.0)),
     (
         "Q8_0 decode, 64+64, of native llama.cpp",
@@ -50,6 +52,13 @@ const AIMS: [Aim; 21] = [
     ("Q8_0 prefill, 64 tokens", &Q8_0, Who::Inkling, 2, Metric::Prefill(SHORT), Peers(1.5)),
     ("SmolLM2 shape, Q8_0 decode, 64+64", &SMOL_Q8_0, Who::Inkling, 2, Metric::Decode(SHORT), Peers(3.0)),
     ("SmolLM2 shape, Q8_0 decode, 512+128", &SMOL_Q8_0, Who::Inkling, 2, Metric::Decode(LONG), Peers(3.0)),
+    ("T5-small shape decode, 64+64", &T5_Q8_0, Who::Inkling, 2, Metric::Decode(SHORT), Peers(2.0)),
+    ("T5-small shape encode, 64 tokens", &T5_Q8_0, Who::Inkling, 2, Metric::Prefill(SHORT), Peers(1.0)),
+    ("T5-small shape encode, 512 tokens", &T5_Q8_0, Who::Inkling, 2, Metric::Prefill(LONG), Peers(1.0)),
+    ("T5-small shape peak memory of the page, MB", &T5_Q8_0, Who::Inkling, 2, Metric::Peak, Below(0.5)),
+    ("MiniLM shape encode, 64 tokens", &MINILM_Q8_0, Who::Inkling, 2, Metric::Prefill(SHORT.read()), Peers(1.0)),
+    ("MiniLM shape encode, 512 tokens", &MINILM_Q8_0, Who::Inkling, 2, Metric::Prefill(LONG.read()), Peers(1.0)),
+    ("MiniLM shape peak memory of the page, MB", &MINILM_Q8_0, Who::Inkling, 2, Metric::Peak, Below(0.5)),
     ("Q8_0 beside a busy core, of one thread there", &Q8_0, Who::Inkling, 2, Metric::Decode(SHORT), OneThread(1.0)),
     ("Q8_0 peak memory of the page, MB", &Q8_0, Who::Inkling, 2, Metric::Peak, AtMost(230.0)),
     ("Q8_0 load from a local server, ms", &Q8_0, Who::Inkling, 2, Metric::Load, AtMost(500.0)),
@@ -85,12 +94,13 @@ pub fn goals(entries: &[Entry], downloads: &[(Who, Download)]) -> Vec<Goal> {
         };
         let Some(own) = by(who, threads) else { continue };
         let figures = |entry: &Entry| Some((entry.contender.name(), median(entry, metric)?, entry.disturbed()));
-        let best = || {
+        let peers = || {
             let peers = here().filter(|entry| entry.contender.who.is_peer() && entry.contender.threads == threads);
-            peers.filter_map(figures).max_by(|a, b| a.1.total_cmp(&b.1))
+            peers.filter_map(figures)
         };
         let peer = match against {
-            Peers(_) => best(),
+            Peers(_) => peers().max_by(|a, b| a.1.total_cmp(&b.1)),
+            Below(_) => peers().min_by(|a, b| a.1.total_cmp(&b.1)),
             One(who, _) => by(who, threads).and_then(figures),
             OneThread(_) => by(who, 1).and_then(figures),
             AtLeast(_) | AtMost(_) => None,
@@ -111,21 +121,21 @@ impl Goal {
     /// What is compared with the aim: a ratio, or the figure itself.
     fn reached(&self) -> Option<f64> {
         match self.against {
-            Peers(_) | One(..) | OneThread(_) => Some(self.ours? / self.peer.as_ref()?.1),
+            Peers(_) | Below(_) | One(..) | OneThread(_) => Some(self.ours? / self.peer.as_ref()?.1),
             AtLeast(_) | AtMost(_) => self.ours,
         }
     }
 
     fn aim(&self) -> f64 {
         match self.against {
-            Peers(aim) | One(_, aim) | OneThread(aim) | AtLeast(aim) | AtMost(aim) => aim,
+            Peers(aim) | Below(aim) | One(_, aim) | OneThread(aim) | AtLeast(aim) | AtMost(aim) => aim,
         }
     }
 
     /// How much of the aim is reached, 1 being all of it.
     fn share(&self) -> Option<f64> {
         let reached = self.reached()?;
-        Some(if matches!(self.against, AtMost(_)) { self.aim() / reached } else { reached / self.aim() })
+        Some(if matches!(self.against, AtMost(_) | Below(_)) { self.aim() / reached } else { reached / self.aim() })
     }
 
     fn row(&self) -> Vec<String> {
@@ -135,6 +145,7 @@ impl Goal {
         let aim = match self.against {
             AtMost(aim) => format!("≤ {}", figure(aim)),
             AtLeast(aim) => format!("≥ {}", figure(aim)),
+            Below(aim) => format!("≤ {aim}×"),
             _ => format!("≥ {}×", self.aim()),
         };
         let verdict = match self.share() {

@@ -66,11 +66,12 @@ pub fn file_name(shape: &Shape, storage: Storage) -> String {
     format!("{}-{}.gguf", shape.name, storage.name())
 }
 
-/// The folder of a shape with the graphs of transformers.js in it, `onnx/model.onnx` and `onnx/model_quantized.onnx`.
+/// The folder of a shape with the graphs of transformers.js in it, such as `onnx/model.onnx` and
+/// `onnx/model_quantized.onnx`.
 pub fn onnx(shape: &Shape) -> Result<PathBuf> {
     let folder = folder(shape)?;
     let graphs = folder.join("onnx");
-    if !graphs.join("model_quantized.onnx").is_file() {
+    if shape.export.is_none() && !graphs.join("model_quantized.onnx").is_file() {
         let python = Python::with(&["numpy", "onnx", "onnxruntime", "safetensors"])?;
         eprintln!("Making the graphs of {} for transformers.js: {}", shape.title, graphs.display());
         let script = process::root().join("xtask/bench/generate/make_onnx.py");
@@ -97,6 +98,12 @@ fn write_folder(shape: &Shape, folder: &Path) -> Result<()> {
     for (name, text) in files {
         let place = folder.join(name);
         fs::write(&place, text).with_context(|| format!("writing {}", place.display()))?;
+    }
+    if let Some(task) = shape.export {
+        let python = Python::with(&["optimum-onnx", "onnxruntime", "torch", "transformers"])?;
+        let script = process::root().join("xtask/bench/generate/make_export.py");
+        process::output(Command::new(python.program).arg(script).arg(folder).arg(task))?;
+        return Ok(());
     }
     let (_, variables) = model::initial(&Fields::new(config), SEED)?;
     let tensors: Vec<_> = variables.iter().collect();

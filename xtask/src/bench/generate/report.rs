@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::contenders::{STORIES, SUBJECTS, TRANSFORMERS, WLLAMA, WLLAMA2, Who};
+use super::contenders::{MINILM_Q8_0, STORIES, SUBJECTS, TRANSFORMERS, WLLAMA, WLLAMA2, Who};
 use super::entry::{Entry, Metric};
 use super::goals::{self, Goal};
 use super::kernels::Kernels;
@@ -98,7 +98,11 @@ impl Report {
         for subject in SUBJECTS {
             let entries = self.entries.iter().filter(|entry| entry.contender.subject == subject);
             let (quiet, busy): (Vec<_>, Vec<_>) = entries.partition(|entry| !entry.contender.busy);
-            let table = if *subject == STORIES { page } else { writing };
+            let table = match *subject {
+                STORIES => page,
+                MINILM_Q8_0 => reading,
+                _ => writing,
+            };
             sections.extend([table(subject.title, &quiet)].into_iter().flatten());
             sections.extend(table(&format!("{}, with one core busy beside it", subject.title), &busy));
         }
@@ -151,6 +155,18 @@ fn writing(title: &str, entries: &[&Entry]) -> Option<Section> {
     table(title, &metrics, entries)
 }
 
+/// A table of those that read, or none.
+fn reading(title: &str, entries: &[&Entry]) -> Option<Section> {
+    let metrics = [
+        ("encode 64", Metric::Prefill(SHORT.read())),
+        ("encode 512", Metric::Prefill(LONG.read())),
+        ("load ms", Metric::Load),
+        ("page peak MB", Metric::Peak),
+        ("wasm MB", Metric::Memory),
+    ];
+    table(title, &metrics, entries)
+}
+
 /// The table of the model that the page opens with.
 fn page(title: &str, entries: &[&Entry]) -> Option<Section> {
     let metrics = [
@@ -188,6 +204,8 @@ pub fn brief(entry: &Entry) -> String {
         ("decode", alone(Metric::Decode(SHORT)).or(alone(Metric::Decode(stories::WORKLOAD)))),
         ("prefill 512", alone(Metric::Prefill(LONG))),
         ("decode 512+128", alone(Metric::Decode(LONG))),
+        ("encode 64", alone(Metric::Prefill(SHORT.read()))),
+        ("encode 512", alone(Metric::Prefill(LONG.read()))),
         ("first token ms", alone(Metric::FirstToken)),
         ("load ms", alone(Metric::Load)),
     ];

@@ -8,7 +8,7 @@ use super::vocabulary::Vocabulary;
 /// Positions that every engine makes room for.
 pub const CONTEXT: usize = 1024;
 
-/// Tokens of a prompt, and tokens to be written.
+/// Tokens of a prompt, and tokens to be written; none by an encoder, whose vector of the text is waited for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Workload {
     pub prompt: usize,
@@ -21,12 +21,20 @@ pub const WORKLOADS: [Workload; 2] = [SHORT, LONG];
 /// Before each workload: what compiles or allocates at first use does it then.
 const WARM: [Workload; 2] = [Workload { prompt: 64, new: 8 }, Workload { prompt: 512, new: 4 }];
 
+impl Workload {
+    /// The same text for an encoder.
+    pub const fn read(self) -> Self {
+        Self { new: 0, ..self }
+    }
+}
+
 /// `Task` of xtask/bench/generate/measure.js.
-pub fn task(model: &str, vocabulary: usize, workloads: &[Workload]) -> Value {
+pub fn task(model: &str, vocabulary: usize, workloads: &[Workload], is_read: bool) -> Value {
     let words = Vocabulary::new(vocabulary).words();
     let mut drawn = 0;
     let mut run = |workload: Workload, timed: bool| {
         drawn += 1;
+        let workload = if is_read { workload.read() } else { workload };
         let random = Random::new(drawn, "prompt");
         let chosen = (0..workload.prompt).map(|i| &words[random.word(i as u64) as usize % words.len()]);
         let (ids, text): (Vec<u32>, Vec<&str>) = chosen.map(|(id, word)| (*id, word.as_str())).unzip();
@@ -45,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_run_has_a_prompt_of_its_own_and_the_length_asked_for() {
-        let task = task("m.gguf", 49_152, &WORKLOADS);
+        let task = task("m.gguf", 49_152, &WORKLOADS, false);
         let runs = task["runs"].as_array().unwrap();
         let lengths: Vec<usize> = runs.iter().map(|run| run["ids"].as_array().unwrap().len()).collect();
         assert_eq!(lengths, [64, 64, 512, 512]);

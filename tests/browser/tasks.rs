@@ -1,0 +1,189 @@
+//! The task pages: each does what it says with the page's own model or a fixture, offline, and says what a model cannot do.
+use serde_json::{Value, json};
+
+use crate::common::generate;
+use crate::driver::Page;
+use crate::hosts::{Host, dist};
+use crate::inside::engine;
+use crate::offline::wait_until_kept;
+
+/// The form in which the shipped translator was trained.
+fn asked(sentence: &str) -> String {
+    format!("English: {sentence}\nFrench:")
+}
+
+/// What the command line makes of a sentence.
+fn translated(sentence: &str, beams: usize) -> String {
+    let mut translator = engine("models/translator");
+    let ids = translator.encode_prompt(&asked(sentence)).unwrap();
+    let settings = json!({ "do_sample": false, "num_beams": beams, "max_new_tokens": 60, "stop_strings": ["\n"] });
+    let written = generate(&mut translator, &ids, &settings).unwrap();
+    written[0].text.trim_start().lines().next().unwrap_or_default().trim_end().to_string()
+}
+
+impl Page {
+    /// Opens a task page and waits until it is in a state.
+    async fn task(&self, name: &str, state: &str) {
+        self.eval("location.hash = arguments[0]", vec![json!(name)]).await;
+        let there = "const [name, state] = arguments[0];
+            return document.querySelector(`#${name}`)?.dataset.state === state";
+        self.wait_for(&format!("{name}: {state}"), there, json!([name, state])).await;
+    }
+
+    /// Puts a text into a field, as typing or pasting does.
+    async fn put(&self, field: &str, text: &str) {
+        let body = "const field = document.querySelector(arguments[0]);
+            field.value = arguments[1];
+            for (const type of ['input', 'change']) field.dispatchEvent(new Event(type, { bubbles: true }));";
+        self.eval(body, vec![json!(field), json!(text)]).await;
+    }
+
+    /// Starts what a task page does and waits for its end; what its status line says.
+    async fn go(&self, name: &str) -> String {
+        self.click(&format!("#{name} .task-go")).await;
+        let over = "return document.querySelector(`#${arguments[0]}`).dataset.state === 'ready' && document.querySelector(`#${arguments[0]} .task-status`).textContent !== ''";
+        self.wait_for(&format!("the end of {name}"), over, json!(name)).await;
+        self.shown(&format!("#{name} .task-status")).await
+    }
+}
+
+#[tokio::test]
+async fn the_shipped_translator_serves_its_page() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    page.task("translate", "ready").await;
+    assert_eq!(page.shown("#translate .task-serving strong").await, "Translator");
+    let pair = page
+        .eval("return ['from', 'to'].map((end) => document.querySelector(`#translate-${end}`).value)", vec![])
+        .await;
+    assert_eq!(pair, json!(["en", "fr"]));
+    for beams in [1, 4] {
+        page.put("#translate-text", "I want to go home. We were very tired.\n\nShe is a good friend.").await;
+        page.put("#translate-beams", &beams.to_string()).await;
+        page.go("translate").await;
+        let [first, second, third] = ["I want to go home.", "We were very tired.", "She is a good friend."]
+            .map(|sentence| translated(sentence, beams));
+        assert_eq!(page.shown("#translate-result").await, format!("{first} {second}\n\n{third}"), "{beams} beams");
+    }
+    // The model of the Write view is another one, and stays.
+    page.eval("location.hash = 'write'", vec![]).await;
+    assert_eq!(page.shown("#model-name").await, "Stories");
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn a_long_translation_shows_how_far_it_is_and_stops() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    page.task("translate", "ready").await;
+    // Two hundred kilobytes, pasted.
+    let paste = "
+        const text = 'I want to go home. We were very tired. '.repeat(5200);
+        const area = document.querySelector('#translate-text');
+        const clipboardData = new DataTransfer();
+        clipboardData.setData('text/plain', text);
+        area.focus();
+        const began = performance.now();
+        area.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+        return [text === area.value, performance.now() - began]";
+    let pasted = page.eval(paste, vec![]).await;
+    assert!(pasted[0] == true && pasted[1].as_f64().unwrap() < 2000.0, "{pasted}");
+    page.click("#translate .task-go").await;
+    let under_way = "return document.querySelectorAll('#translate-result .task-sentence').length > 2 && /10,400/.test(document.querySelector('#translate .task-status').textContent)";
+    page.wait_for("some sentences", under_way, Value::Null).await;
+    page.press("#translate-text", "\u{e00c}").await;
+    page.wait_for("the stop", "return document.querySelector('#translate').dataset.state === 'ready'", Value::Null)
+        .await;
+    assert_eq!(page.shown("#translate .task-status").await, "Stopped.");
+    page.put("#translate-text", "Where is my book?").await;
+    page.go("translate").await;
+    assert_eq!(page.shown("#translate-result").await, translated("Where is my book?", 4));
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn translating_needs_no_network() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    wait_until_kept(&page).await;
+    host.stop().await;
+    page.task("translate", "ready").await;
+    page.put("#translate-text", "Can you help me?").await;
+    page.go("translate").await;
+    assert_eq!(page.shown("#translate-result").await, translated("Can you help me?", 4));
+}
+
+#[tokio::test]
+async fn a_page_without_a_model_says_what_it_is_for_and_what_the_open_one_can_do() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    for name in ["ask", "summarise", "search"] {
+        page.task(name, "empty").await;
+        let shown = page.shown(&format!("#{name} .task-mark")).await;
+        assert!(shown.starts_with(if name == "search" { "Recorded: " } else { "Drawn up by hand" }), "{name}: {shown}");
+        let note = page.shown(&format!("#{name} .task-also")).await;
+        assert_eq!(note, "Stories, which is open, cannot do this. It can: Write");
+        let offers = format!("return document.querySelectorAll('#{name} .task-row button').length");
+        assert!(page.eval(&offers, vec![]).await.as_u64().unwrap() >= 2, "{name} offers models");
+        let disabled = format!("return document.querySelector('#{name} .task-go').disabled");
+        assert_eq!(page.eval(&disabled, vec![]).await, json!(true));
+    }
+    // A text that is dropped is the page's text, and not a model.
+    let drop = "
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(['First line.\\r\\nSecond.'], 'notes.txt', { type: 'text/plain' }));
+        for (const type of ['dragover', 'drop']) document.querySelector('#search').dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer }));";
+    page.eval(drop, vec![]).await;
+    let taken = "return document.querySelector('#search-text').value === 'First line.\\nSecond.'";
+    page.wait_for("the dropped text", taken, Value::Null).await;
+    page.finish().await;
+}
+
+#[tokio::test]
+async fn programs_translate_and_are_told_what_a_model_cannot_do() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    let script = "
+        const { load } = await import(new URL('inkling.js', document.baseURI));
+        const code = (promise) => promise.then(() => 'no error', (error) => error.code);
+        const model = await load({ url: 'models/translator/model.gguf' });
+        const prompt = 'English: {text}\\nFrench:';
+        const steps = [];
+        const translated = await model.translate(['I am happy.', 'Where is my book?'], { prompt, max_new_tokens: 60, onText: (text) => steps.push(text) });
+        const found = {
+            task: model.task,
+            tasks: model.info.tasks,
+            translated,
+            grows: steps.length > 2,
+            fill: await code(model.fillMask('a [MASK]')),
+            answer: await code(model.answer('who?', 'Tom.')),
+            embed: await code(model.embed('Tom.')),
+            summarize: await code(model.summarize('Tom.')),
+            translate: await code(model.translate('Tom.')),
+            number: await code(model.translate(3, { prompt })),
+            after: (await model.translate('I am happy.', { prompt, max_new_tokens: 60 }))[0],
+        };
+        await model.dispose();
+        return found;";
+    let found = page.eval(script, vec![]).await;
+    let wanted = json!({
+        "task": "text-generation",
+        "tasks": ["text-generation"],
+        "translated": [{ "translation_text": translated("I am happy.", 1) }, { "translation_text": translated("Where is my book?", 1) }],
+        "grows": true,
+        "fill": "wrong_task",
+        "answer": "wrong_task",
+        "embed": "wrong_task",
+        "summarize": "wrong_task",
+        "translate": "wrong_task",
+        "number": "bad_parameter",
+        "after": { "translation_text": translated("I am happy.", 1) },
+    });
+    assert_eq!(found, wanted);
+    page.finish().await;
+}
