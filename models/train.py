@@ -101,7 +101,7 @@ class Optimizer:
                 self.state[f"{name}.v"] = torch.zeros_like(p)
 
     def muon(self, name, p):
-        inside = ".layers." in name or ".h." in name
+        inside = any(part in name for part in (".layers.", ".h.", ".layer."))
         return self.settings["optim"] == "muon" and p.dim() == 2 and inside
 
     @torch.no_grad()
@@ -137,6 +137,36 @@ def learning_rate(s, step):
         done = (step - s["warmup_steps"]) / max(1, s["max_steps"] - s["warmup_steps"])
         factor = least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return s["learning_rate"] * factor
+
+
+def write(path, tensors):
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    save_file(tensors, path.with_suffix(".part"), {"format": "pt"})
+    path.with_suffix(".part").rename(path)
+
+
+def resume(run, optimizer):
+    """The weights to begin with, the steps taken and the best measurement; puts the optimizer's state back."""
+    checkpoint = run / "pytorch_checkpoint.safetensors"
+    if not checkpoint.exists():
+        return load_file(run / "model.safetensors"), 0, math.inf
+    saved = load_file(checkpoint)
+    step = int(saved.pop("step"))
+    # A checkpoint from before the best was kept does not say it.
+    best = float(saved.pop("best", math.inf))
+    for name, value in optimizer.state.items():
+        value.copy_(saved.pop(name))
+    return saved, step, best
+
+
+def keep(run, model, optimizer, step, nats, best):
+    """Writes a checkpoint, and the weights if no measurement was better; the best of the measurements."""
+    weights = dict(model.named_parameters())
+    if nats < best:
+        write(run / "model.safetensors", weights)
+    rest = {"step": torch.tensor(step), "best": torch.tensor(min(nats, best), dtype=torch.float64)}
+    write(run / "pytorch_checkpoint.safetensors", weights | optimizer.state | rest)
+    return min(nats, best)
 
 
 @torch.no_grad()
@@ -180,17 +210,7 @@ def main():
 
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(a.run), attn_implementation="eager").to(device)
     optimizer = Optimizer(model, s, not a.float32)
-    checkpoint, step, best = a.run / "pytorch_checkpoint.safetensors", 0, math.inf
-    if checkpoint.exists():
-        saved = load_file(checkpoint)
-        step = int(saved.pop("step"))
-        # A checkpoint from before the best was kept does not say it.
-        best = float(saved.pop("best", math.inf))
-        for name, value in optimizer.state.items():
-            value.copy_(saved.pop(name))
-        weights = saved
-    else:
-        weights = load_file(a.run / "model.safetensors")
+    weights, step, best = resume(a.run, optimizer)
     missing = model.load_state_dict(weights, strict=False).missing_keys
     if missing not in ([], ["lm_head.weight"]):
         raise SystemExit(f"weights: expected every tensor of the model, missing {missing}")
@@ -200,10 +220,6 @@ def main():
             return F.cross_entropy(model(x).logits.float().flatten(0, 1), y.flatten())
 
     run = torch.compile(loss_of, dynamic=False) if a.compile else loss_of
-
-    def write(path, tensors):
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path.with_suffix(".part"), {"format": "pt"})
-        path.with_suffix(".part").rename(path)
 
     rows = s["batch_size"]
     stop = min(a.stop_at or s["max_steps"], s["max_steps"])
@@ -226,15 +242,9 @@ def main():
             model.eval()
             nats, bits = held_out_loss(model, held_out, s["held_out_bytes"], s["sequence_length"], device)
             model.train()
-            better = nats < best
-            note = ", the best so far" if better else ""
+            note = ", the best so far" if nats < best else ""
             print(f"step {step} held out {nats:.4f} nats per token, {bits:.4f} bits per byte{note}", flush=True)
-            weights = dict(model.named_parameters())
-            if better:
-                best = nats
-                write(a.run / "model.safetensors", weights)
-            rest = {"step": torch.tensor(step), "best": torch.tensor(best, dtype=torch.float64)}
-            write(checkpoint, weights | optimizer.state | rest)
+            best = keep(a.run, model, optimizer, step, nats, best)
 
 
 if __name__ == "__main__":

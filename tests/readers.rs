@@ -148,6 +148,22 @@ fn tokens_of_one_and_two_texts_are_those_of_transformers() {
     });
 }
 
+#[test]
+fn hard_texts_become_the_tokens_of_transformers() {
+    let texts = fixture("tokenizers/texts.json");
+    let mut kinds = 0;
+    every_reader(|name, reader, expected| {
+        for (text, wanted) in expected["hard"].as_object().into_iter().flatten() {
+            let found = reader.encode(texts[text].as_str().unwrap()).unwrap().ids;
+            assert_eq!(found, ids(wanted), "{name}, {text}");
+        }
+    });
+    for name in names() {
+        kinds += usize::from(fixture(&format!("encoders/{name}/expected.json"))["hard"].is_object());
+    }
+    assert!(kinds >= 5);
+}
+
 fn run(reader: &Reader, task: &str, arguments: &Value) -> inkling::Result<Outcome> {
     tasks::run(reader, &mut *tasks::begin(reader, task, arguments.as_object().unwrap())?)
 }

@@ -272,6 +272,8 @@ export class Model {
     return {
       info: this.info,
       generate: (prompt, options) => this.generate(prompt, options),
+      // One that thinks before it replies is told not to: what is wanted is the reply.
+      reply: (content, options) => this.chat([{ role: 'user', content }], { ...options, chat_template_kwargs: { enable_thinking: false } }),
       run: (task, args, { onProgress, signal }) =>
         this.#inTurn(signal, async () => {
           const call = this.#connection.call({ type: 'run', task, args }, { onProgress });

@@ -14,9 +14,13 @@
  * @property {number} [attribution]  what every part of the model adds to the logit of this token
  * @property {boolean} [map]  every token in every layer on a plane
  * @property {{ layer: number, head: number, position: number }} [internals]
- * @property {string | number[]} [target]  of an encoder-decoder, what is written from the text; else what it writes itself
- * @property {boolean} [crossAttentions]  where each token that is written looks in the text
  * @property {[number, number][]} [without]  heads, as [layer, head], that are switched off
+ * @property {string | number[]} [target]  what an encoder-decoder is to have written, as text or as ids after its first
+ *   token; without it, what it writes
+ * @property {boolean} [crossAttentions]  where each token of the text looks in the source
+ * @property {boolean} [encoderAttentions]  where each token of the source looks
+ * @property {boolean} [decoderAttentions]  the same as `attention`
+ * @property {boolean} [encoderHiddenStates]
  */
 
 /** @typedef {{ id: number, text: string, logit: number, probability: number }} Candidate */
@@ -67,15 +71,18 @@
  * @property {number} entropy  of the next token, in bits
  * @property {any} [attention]
  * @property {{ cells: number, layers: number, heads: number, values: Float32Array, habits: Float32Array }} [overview]
- * @property {{ ids: number[], tokens: { id: number, text: string }[] }} [source]  of an encoder-decoder, the text it reads
- * @property {{ id: number, text: string }[]} [labels]  and what is written from it: the token after each of `tokens`
- * @property {Float32Array} [crossAttentions]  layers × heads × tokens × tokens of the source
  * @property {LensCell[][]} [logitLens]  rows: the embeddings, then every block
  * @property {Float32Array} [norms]
  * @property {Float32Array} [hiddenStates]
  * @property {{ id: number, text: string, logit: number, parts: Contribution[] }} [attribution]
  * @property {Float32Array} [map]
  * @property {Internals} [internals]
+ * @property {{ ids: number[], tokens: { id: number, text: string }[] }} [source]  of an encoder-decoder; `ids` are then its
+ *   decoder's, the one it begins with first. `attribution` and `internals` are of decoders alone
+ * @property {{ id: number, text: string }[]} [labels]  what is written after each of the `ids`
+ * @property {Float32Array} [crossAttentions]  [layers, heads, ids, source ids]
+ * @property {Float32Array} [encoderAttentions]  [encoder layers, encoder heads, source ids, source ids]
+ * @property {Float32Array} [encoderHiddenStates]  [encoder layers + 1, source ids, hiddenSize]
  */
 
 /**

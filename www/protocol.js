@@ -119,6 +119,7 @@
  * @property {number} [max_length]
  * @property {number} [max_new_tokens]
  * @property {number} [min_new_tokens]
+ * @property {number} [min_length]
  * @property {boolean} [do_sample]
  * @property {number} [temperature]
  * @property {number} [top_k]
@@ -134,6 +135,12 @@
  * @property {number} [num_return_sequences]
  * @property {number | number[]} [eos_token_id]
  * @property {string[]} [stop_strings]
+ * @property {number} [forced_bos_token_id]
+ * @property {number | number[]} [forced_eos_token_id]
+ * @property {boolean} [renormalize_logits]
+ * @property {number} [decoder_start_token_id]
+ * @property {number} [encoder_repetition_penalty]
+ * @property {number} [encoder_no_repeat_ngram_size]
  * @property {number} [seed]
  */
 

@@ -14,6 +14,7 @@ import { directionsOf } from './translation.js';
  * @property {ModelInfo} info
  * @property {(task: string, args: object, options: { onProgress?: (progress: any) => void, signal?: AbortSignal }) => Promise<any>} run
  * @property {(prompt: string, options: object) => AsyncGenerator<GenerateEvent, void, void>} generate
+ * @property {(words: string, options: object) => AsyncGenerator<GenerateEvent, void, void>} reply  of a chat model, to one message
  */
 
 /** @typedef {{ score: number, token: number, token_str: string, sequence: string }} Filled  `sequence`: the text with the token in its place */
@@ -48,6 +49,11 @@ import { directionsOf } from './translation.js';
  * @typedef {WritingOptions & { src_lang?: string, tgt_lang?: string, prompt?: string }} TranslateOptions
  */
 /** `prefix`: an instruction before the text, instead of the model's own. @typedef {WritingOptions & { prefix?: string }} SummarizeOptions */
+
+/** What a chat model is told, in English, which all of them know best. */
+const ASK_SUMMARY = 'Summarise the following text in a few sentences. Write only the summary, in the language of the text.';
+/** @param {string} language  its English name */
+const askTranslation = (language) => `Translate the following text into ${language}. Write only the translation.`;
 
 /** What T5 was trained to see before a text that is to be summarised. */
 const SUMMARIZE = 'summarize: ';
@@ -84,6 +90,15 @@ export async function embed({ run }, texts, options) {
 /** @param {Means} means @param {string | string[]} text @param {TranslateOptions} options @returns {Promise<{ translation_text: string }[]>} */
 export async function translate(means, text, options) {
   const { src_lang, tgt_lang, prompt, onText, signal, ...config } = checked(options);
+  if (prompt === undefined && isChat(means.info, 'translation')) {
+    if (typeof tgt_lang !== 'string') throw wrong('tgt_lang: the language to translate into', tgt_lang);
+    const language = new Intl.DisplayNames(['en'], { type: 'language' }).of(tgt_lang) ?? tgt_lang;
+    return each(text, async (words) => {
+      checkText('text', words);
+      const written = await allOf(means.reply(`${askTranslation(language)}\n\n${words}`, { ...config, signal }), (so) => onText?.(so.trim()));
+      return { translation_text: written.trim() };
+    });
+  }
   const directions = directionsOf(means.info, { prompt, from: src_lang, to: tgt_lang });
   const fits = directions.find(({ from, to }) => (!src_lang || from === null || from === src_lang) && (!tgt_lang || to === null || to === tgt_lang));
   if (!fits) {
@@ -95,7 +110,7 @@ export async function translate(means, text, options) {
     checkText('text', words);
     // Of a model that goes on with a text, the rest of the line is the translation.
     const line = fits.continues ? { stop_strings: ['\n'], ...config } : config;
-    const written = await write(means, fits.prompt(words), { ...line, signal }, (so) => onText?.(fits.continues ? firstLine(so) : so));
+    const written = await allOf(means.generate(fits.prompt(words), { ...line, signal }), (so) => onText?.(fits.continues ? firstLine(so) : so));
     return { translation_text: fits.continues ? firstLine(written) : written.trim() };
   };
   return each(text, writes);
@@ -105,11 +120,18 @@ export async function translate(means, text, options) {
 export async function summarize(means, text, options) {
   const { prefix, onText, signal, ...config } = checked(options);
   const { tasks } = means.info;
+  if (isChat(means.info, 'summarization', 'text2text-generation')) {
+    return each(text, async (words) => {
+      checkText('text', words);
+      const written = await allOf(means.reply(`${prefix ?? ASK_SUMMARY}\n\n${words}`, { ...config, signal }), (so) => onText?.(so.trim()));
+      return { summary_text: written.trim() };
+    });
+  }
   if (!tasks.includes('summarization') && !tasks.includes('text2text-generation')) throw cannot(means.info, 'summarization');
   const before = prefix ?? means.info.encoder?.prefixes.find(({ name }) => name === 'summarization')?.prefix ?? (/t5$/.test(means.info.architecture) ? SUMMARIZE : '');
   const writes = async (/** @type {string} */ words) => {
     checkText('text', words);
-    const written = await write(means, before + words, { ...config, signal }, (so) => onText?.(so.trim()));
+    const written = await allOf(means.generate(before + words, { ...config, signal }), (so) => onText?.(so.trim()));
     return { summary_text: written.trim() };
   };
   return each(text, writes);
@@ -122,10 +144,10 @@ async function each(text, work) {
   return results;
 }
 
-/** All that the model writes. @param {Means} means @param {string} prompt @param {object} options @param {(text: string) => void} onText */
-async function write({ generate }, prompt, options, onText) {
+/** All that a model writes. @param {AsyncGenerator<GenerateEvent, void, void>} events @param {(text: string) => void} onText */
+async function allOf(events, onText) {
   let text = '';
-  for await (const event of generate(prompt, options)) {
+  for await (const event of events) {
     if (event.type === 'preview') onText(event.preview);
     else if (event.type === 'done') text = event.sequences[0]?.text ?? text;
     else if (event.type === 'token' && event.sequence === 0) {
@@ -135,6 +157,9 @@ async function write({ generate }, prompt, options, onText) {
   }
   return text;
 }
+
+/** Whether the model was not trained for any of these, but can be told to do it. @param {ModelInfo} info @param {string[]} tasks */
+const isChat = (info, ...tasks) => info.tasks.includes('chat') && !tasks.some((task) => info.tasks.includes(task));
 
 /** @param {string} text */
 const firstLine = (text) => text.trimStart().split('\n')[0]?.trimEnd() ?? '';

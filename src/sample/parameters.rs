@@ -311,6 +311,17 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter!(encoder_no_repeat_ngram_size, Int, Some((0., 10., 1.)), None, false, count),
 ];
 
+/// What the configurations of encoder-decoders set; a call may set it for any model.
+const OF_ENCODER_DECODERS: &[&str] = &[
+    "min_length",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "renormalize_logits",
+    "decoder_start_token_id",
+    "encoder_repetition_penalty",
+    "encoder_no_repeat_ngram_size",
+];
+
 /// Fields of generation_config.json that change what is generated and that nothing here honours, with their neutral
 /// values beside null, false, zero and empty.
 const REJECTED: &[(&str, f64)] = &[
@@ -397,7 +408,7 @@ impl GenerationConfig {
     }
 
     /// The table for a program: each [`Parameter`] with its value here as `default`. No slider for a number of tokens
-    /// goes beyond the model's context, and what is about a source text is there only for an encoder-decoder.
+    /// goes beyond the model's context, and what only encoder-decoders set is there only for these.
     pub fn describe(&self, context_length: usize, encoder_decoder: bool) -> Value {
         let line = |p: &Parameter| {
             let mut line = serde_json::to_value(p).unwrap_or_default();
@@ -407,8 +418,7 @@ impl GenerationConfig {
             }
             line
         };
-        let of_source = |p: &&Parameter| p.name.starts_with("encoder_") || p.name.starts_with("decoder_");
-        PARAMETERS.iter().filter(|p| encoder_decoder || !of_source(p)).map(line).collect()
+        PARAMETERS.iter().filter(|p| encoder_decoder || !OF_ENCODER_DECODERS.contains(&p.name)).map(line).collect()
     }
 
     /// Checks what only the parameters together, or the size of the vocabulary, can tell.

@@ -97,7 +97,9 @@ impl Answering {
         let Some(window) = length.checked_sub(taken).filter(|window| *window > 0) else {
             return Err(Error::ContextFull { limit: length, found: taken + 1 });
         };
-        let stride = options.doc_stride.unwrap_or((length / 2).min(128).min(window / 2));
+        let usual = (length / 2).min(128);
+        // A long question may leave less than that.
+        let stride = options.doc_stride.unwrap_or(if usual < window { usual } else { window / 2 });
         if stride >= window {
             let expected = format!("less than the {window} tokens of the text that are read at once");
             return Err(bad("doc_stride", expected, stride.to_string()));

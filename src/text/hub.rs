@@ -6,6 +6,7 @@ mod bert;
 mod roberta;
 mod surround;
 mod t5;
+mod xlm_roberta;
 
 use super::normalize::Normalizer;
 use super::pipeline::Pipeline;
@@ -40,6 +41,10 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         let document = bert::document(files, &config, &map)?;
         return from_tokenizer_json(&document, config, map);
     }
+    if !has_byte_pairs(files) && files.contains(xlm_roberta::FILE) {
+        let document = xlm_roberta::document(files, &config)?;
+        return from_tokenizer_json(&document, config, map);
+    }
     if !has_byte_pairs(files) && files.contains(t5::FILE) {
         let document = t5::document(files, &config)?;
         return from_tokenizer_json(&document, config, map);
@@ -47,7 +52,7 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
     if !has_byte_pairs(files) {
         return Err(Error::MissingFile {
             expected:
-                "tokenizer.json, vocab.json and merges.txt, vocab.txt, spiece.model, or source.spm and vocab.json"
+                "tokenizer.json, vocab.json and merges.txt, vocab.txt, spiece.model, sentencepiece.bpe.model, or source.spm and vocab.json"
                     .to_string(),
             found: "none of them, or only one of the two".to_string(),
         });

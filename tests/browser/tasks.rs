@@ -39,7 +39,7 @@ impl Page {
     }
 
     /// Starts what a task page does and waits for its end; what its status line says.
-    async fn go(&self, name: &str) -> String {
+    async fn perform(&self, name: &str) -> String {
         self.click(&format!("#{name} .task-go")).await;
         let over = "return document.querySelector(`#${arguments[0]}`).dataset.state === 'ready' && document.querySelector(`#${arguments[0]} .task-status`).textContent !== ''";
         self.wait_for(&format!("the end of {name}"), over, json!(name)).await;
@@ -61,7 +61,7 @@ async fn the_shipped_translator_serves_its_page() {
     for beams in [1, 4] {
         page.put("#translate-text", "I want to go home. We were very tired.\n\nShe is a good friend.").await;
         page.put("#translate-beams", &beams.to_string()).await;
-        page.go("translate").await;
+        page.perform("translate").await;
         let [first, second, third] = ["I want to go home.", "We were very tired.", "She is a good friend."]
             .map(|sentence| translated(sentence, beams));
         assert_eq!(page.shown("#translate-result").await, format!("{first} {second}\n\n{third}"), "{beams} beams");
@@ -98,7 +98,7 @@ async fn a_long_translation_shows_how_far_it_is_and_stops() {
         .await;
     assert_eq!(page.shown("#translate .task-status").await, "Stopped.");
     page.put("#translate-text", "Where is my book?").await;
-    page.go("translate").await;
+    page.perform("translate").await;
     assert_eq!(page.shown("#translate-result").await, translated("Where is my book?", 4));
     page.finish().await;
 }
@@ -112,7 +112,7 @@ async fn translating_needs_no_network() {
     host.stop().await;
     page.task("translate", "ready").await;
     page.put("#translate-text", "Can you help me?").await;
-    page.go("translate").await;
+    page.perform("translate").await;
     assert_eq!(page.shown("#translate-result").await, translated("Can you help me?", 4));
 }
 

@@ -42,7 +42,7 @@ pub(super) fn document(files: &mut Files, config: &Value, map: &Value) -> Result
     for (field, usual) in SPECIAL {
         let token = name(field, usual);
         let Some(id) = id(&token) else { continue };
-        // The mask takes the space before it along.
+        // The mask takes the space before it along, as it did in training; transformers 4 knows that, 5 must be told.
         let takes_space = field == "mask_token";
         let one = json!({
             "id": id, "content": token, "single_word": false, "lstrip": takes_space, "rstrip": false,

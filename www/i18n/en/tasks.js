@@ -11,6 +11,7 @@ export default {
   'tasks.cannot': '{name}, which is open, cannot do this.',
   'tasks.can': 'It can:',
   'tasks.also': 'It can also:',
+  'tasks.told': 'It is a chat model that is told to do this: it may add words of its own, and do something else.',
   'tasks.models': 'Models for this page',
   'tasks.models.here': 'Here already',
   'tasks.models.fetch': 'To fetch',
@@ -60,6 +61,7 @@ export default {
   'translate.alignment': 'Which words it looked at',
   'translate.alignment.how': 'Point at a word of the translation, or go through them with the arrow keys: the darker a word of the original, the more the model looked at it while writing. Looking is not the same as translating.',
   'translate.alignment.from': '{word}: {from}',
+  'translate.any': 'any language',
   'translate.unknown': 'as the model was trained',
 
   'fill.title': 'Fill the gap',

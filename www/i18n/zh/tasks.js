@@ -12,6 +12,7 @@ export default {
   'tasks.cannot': '现在打开的 {name} 做不了这件事。',
   'tasks.can': '它能做：',
   'tasks.also': '它还能：',
+  'tasks.told': '它是聊天模型，只是被要求做这件事：可能会添上自己的话，或者做成别的。',
   'tasks.models': '适合本页的模型',
   'tasks.models.here': '已在这里',
   'tasks.models.fetch': '可以下载',
@@ -61,6 +62,7 @@ export default {
   'translate.alignment': '它看了哪些词',
   'translate.alignment.how': '指向译文里的一个词，或用方向键逐个走过：原文里的词颜色越深，模型写这个词时看它越多。看到不等于照它翻译。',
   'translate.alignment.from': '{word}：{from}',
+  'translate.any': '任何语言',
   'translate.unknown': '模型训练时的语言',
 
   'fill.title': '填空',

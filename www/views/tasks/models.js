@@ -105,6 +105,8 @@ export class ModelLine {
       const about = inLanguage(known(serving.entry).description);
       const pages = linksTo(tasksOf(serving), this.name);
       if (about) parts.push(about, ' ');
+      const { tasks } = serving.model.info;
+      if (tasks.includes('chat') && !this.tasks.some((task) => task !== 'chat' && tasksOf(serving).includes(task))) parts.push(t('tasks.told'), ' ');
       // Vectors can be had of every model that reads; that they are near where meanings are, it must have been trained for.
       if (this.name === 'search' && serving.model.task !== 'feature-extraction') parts.push(t('search.untrained'), ' ');
       if (pages.length > 0) parts.push(t('tasks.also'), ' ', ...between(pages));

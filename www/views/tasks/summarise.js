@@ -3,6 +3,7 @@
 import { onLanguage, t } from '../../i18n.js';
 import { make } from '../dom.js';
 import { Frame } from './frame.js';
+import { pageTasks } from './pages.js';
 import { sentences } from './passages.js';
 import { TextField } from './textfield.js';
 
@@ -52,7 +53,7 @@ class Summarise {
   /** @param {HTMLElement} root @param {Page} page */
   constructor(root, page) {
     this.#length.value = 'medium';
-    this.#frame = new Frame(root, page, { name: 'summarise', tasks: ['summarization', 'text2text-generation'], main: this.#text });
+    this.#frame = new Frame(root, page, { name: 'summarise', tasks: pageTasks('summarise'), main: this.#text });
     const frame = this.#frame;
     frame.work.append(this.#text.root, make('div', { class: 'task-options' }, make('label', { class: 'task-pick' }, make('span', { words: 'summarise.length' }), this.#length), this.#told), this.#free);
     frame.result.append(this.#offer, this.#result);
@@ -69,10 +70,10 @@ class Summarise {
     this.#serving();
   }
 
-  /** Only a model for text to text of any kind follows instructions. */
+  /** Only models for text to text of any kind, and for chat, follow instructions. */
   #serving() {
     const tasks = this.#frame.serving?.model.info.tasks ?? [];
-    this.#free.hidden = !tasks.includes('text2text-generation');
+    this.#free.hidden = !tasks.includes('text2text-generation') && !tasks.includes('chat');
     this.#clear();
   }
 
@@ -150,13 +151,12 @@ class Summarise {
     this.#result.hidden = false;
     this.#result.append(shown);
     this.#frame.reveal(shown);
-    const own = prefix === undefined ? { min_new_tokens } : {};
+    const told = prefix !== undefined || model.info.tasks.includes('chat');
+    const own = told ? {} : { min_new_tokens, num_beams: 4, no_repeat_ngram_size: 3 };
     const [summary] = await model.summarize(text, {
       ...own,
       max_new_tokens,
       do_sample: false,
-      num_beams: 4,
-      no_repeat_ngram_size: 3,
       prefix,
       signal,
       onText: (so) => (shown.textContent = so),

@@ -1,10 +1,11 @@
 /** The Translate page: a text and its translation side by side, sentence by sentence. */
 
-import { onLanguage, t } from '../../i18n.js';
+import { getLanguage, onLanguage, t } from '../../i18n.js';
 import { directionsOf } from '../../translation.js';
 import { make } from '../dom.js';
 import { alignmentOf } from './alignment.js';
 import { Frame } from './frame.js';
+import { pageTasks } from './pages.js';
 import { sentences } from './passages.js';
 import { suggestionOf } from './suggestions.js';
 import { TextField } from './textfield.js';
@@ -23,6 +24,9 @@ const EXAMPLES = {
   es: ['¿Dónde está mi libro?', 'Mañana vamos a la playa.'],
   ru: ['Где моя книга?', 'Сегодня поезд опаздывает.'],
 };
+
+/** What a chat model is offered to be told to write: it says of itself nothing of languages. */
+const TOLD = ['en', 'zh', 'fr', 'de', 'es', 'it', 'pt', 'ru', 'ja', 'ko', 'ar', 'hi'];
 
 /** Languages that put no space between sentences. */
 const CLOSE = ['zh', 'ja', 'th'];
@@ -47,7 +51,7 @@ class Translate {
   /** @param {HTMLElement} root @param {Page} page */
   constructor(root, page) {
     this.#beams.value = '4';
-    this.#frame = new Frame(root, page, { name: 'translate', tasks: ['translation'], main: this.#source });
+    this.#frame = new Frame(root, page, { name: 'translate', tasks: pageTasks('translate'), main: this.#source });
     const frame = this.#frame;
     const pick = (/** @type {import('../../i18n.js').Key} */ words, /** @type {HTMLElement} */ control) => make('label', { class: 'task-pick' }, make('span', { words }), control);
     frame.work.append(
@@ -79,7 +83,7 @@ class Translate {
     this.#list(this.#to, this.#directions.filter((one) => one.from === from).map(({ to }) => to), wanted);
     this.#source.area.lang = this.#from.value;
     this.#pickTo();
-    this.#frame.offer((EXAMPLES[this.#from.value.split('-')[0] ?? ''] ?? []).map((text) => ({ text, lang: this.#from.value, run: () => this.#example(text) })));
+    this.#frame.offer((EXAMPLES[this.#from.value.split('-')[0] || getLanguage()] ?? []).map((text) => ({ text, lang: this.#from.value, run: () => this.#example(text) })));
   }
 
   #pickTo() {
@@ -90,7 +94,7 @@ class Translate {
   #list(list, tags, wanted) {
     const names = new Intl.DisplayNames([document.documentElement.lang || 'en'], { type: 'language' });
     const unique = [...new Set(tags)];
-    const named = unique.map((tag) => ({ tag: tag ?? '', name: tag ? (names.of(tag) ?? tag) : t('translate.unknown') }));
+    const named = unique.map((tag) => ({ tag: tag ?? '', name: tag ? (names.of(tag) ?? tag) : t(this.#directions.length > 1 ? 'translate.any' : 'translate.unknown') }));
     named.sort((a, b) => a.name.localeCompare(b.name, document.documentElement.lang));
     list.replaceChildren(...named.map(({ tag, name }) => make('option', { value: tag, text: name })));
     if (wanted && unique.includes(wanted)) list.value = wanted;
@@ -162,6 +166,7 @@ function gap(after, to, last) {
 function directionsFor({ entry, model }) {
   if (entry.translation) return directionsOf(model.info, entry.translation);
   const found = directionsOf(model.info);
+  if (found.length === 0) return TOLD.map((to) => ({ from: null, to, prompt: (/** @type {string} */ text) => text, continues: false }));
   // Files of many Marian models do not say which languages they are for; their names do.
   const name = entry.title.en ?? entry.id;
   const [, from, to] = /opus-mt-([a-z]{2,3})-([a-z]{2,3})\b/.exec(name) ?? [];
