@@ -77,7 +77,8 @@ fn texts_and_arguments_that_will_not_do_are_refused_by_name() {
 #[test]
 fn a_question_of_any_length_is_asked_of_a_text_of_200_kilobytes() {
     let reader = open("distilbert-answer");
-    let context = "the quick fox 从前有一个小女孩。".repeat(6000);
+    // A word that the vocabulary lacks is one token, however long.
+    let context = format!("the quick fox {}。", "ж".repeat(60)).repeat(1500);
     assert!(context.len() > 200_000);
     let arguments = json!({ "question": "who? ".repeat(300), "context": context, "max_question_len": 20 });
     let mut task = tasks::begin(&reader, "question-answering", arguments.as_object().unwrap()).unwrap();
@@ -92,7 +93,7 @@ fn a_question_of_any_length_is_asked_of_a_text_of_200_kilobytes() {
             Step::Done(other) => panic!("expected answers, found {other:?}"),
         }
     };
-    assert!(steps > 500);
+    assert!(steps > 100);
     assert_eq!(answers[0].answer, context[answers[0].start..answers[0].end]);
 }
 

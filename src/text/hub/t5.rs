@@ -44,7 +44,8 @@ pub(super) fn document(files: &mut Files, config: &Value) -> Result<Value> {
             add(id, &piece.text, special);
         }
     }
-    let sentinels = (0..extra).map(|i| format!("<extra_id_{i}>")).filter(|token| id(token).is_none());
+    // The first has the last id.
+    let sentinels = (0..extra).rev().map(|i| format!("<extra_id_{i}>")).filter(|token| id(token).is_none());
     for (i, token) in sentinels.enumerate() {
         add(model.pieces.len() + i, &token, true);
     }
