@@ -9,7 +9,7 @@ use crate::Result;
 use crate::abilities::Languages;
 use crate::files::Files;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// No such file is larger.
@@ -146,6 +146,11 @@ impl Marian {
                 _ => continue,
             };
             odd.insert(piece.text.clone(), kind);
+        }
+        // What is no piece of this model is shown as it is, also where a text begins.
+        let pieces: HashSet<&str> = model.pieces.iter().map(|piece| piece.text.as_str()).collect();
+        for token in self.tokens.values().filter(|token| !pieces.contains(token.as_str())) {
+            odd.insert(token.clone(), Odd::Shown(token.replace('▁', " ")));
         }
         // These are never given to sentencepiece, whatever its file says of them.
         for token in self.added.iter().filter(|token| token.special) {
