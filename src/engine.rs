@@ -253,6 +253,11 @@ impl Engine {
         config.decoder_start_token_id.or(own).into_iter().collect()
     }
 
+    /// The part of a prompt that a text continues: what a decoder of an encoder-decoder begins with is no text.
+    pub(crate) fn continued<'a>(&self, prompt: &'a [u32]) -> &'a [u32] {
+        if self.encoder().is_some() { &[] } else { prompt }
+    }
+
     /// Whether the cache holds this source.
     pub(crate) fn has_read_source(&self, ids: &[u32]) -> bool {
         self.cache.crossed().is_some() && !ids.is_empty() && self.source == ids

@@ -62,6 +62,7 @@ fn impossible_values_are_named() {
         ("smollm3-nope", "no_rope_layers", json!("every fourth")),
         ("gpt-neox-plain", "num_attention_heads", json!(5)),
         ("phi3-longrope", "partial_rotary_factor", json!(0.0)),
+        ("phi3-longrope", "partial_rotary_factor", json!(1e300)),
         ("gpt-neox-plain", "rotary_pct", json!(1.5)),
         ("gemma3-untied", "num_key_value_heads", json!(3)),
     ] {

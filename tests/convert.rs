@@ -286,6 +286,29 @@ fn what_gguf_cannot_say_is_refused_by_name() {
     assert!(error.to_string().contains("f32, f16 or bf16"), "{error}");
 }
 
+/// A number of layers that no file can have is not counted through.
+#[test]
+fn impossible_numbers_of_layers_are_refused() {
+    for name in ["mistral-window", "gemma3-linear"] {
+        let mut files = usual(name);
+        let mut config: Value = files.read_json("config.json", 1 << 20).unwrap();
+        let text = if config["text_config"].is_object() { &mut config["text_config"] } else { &mut config };
+        text["num_hidden_layers"] = 2_000_000_000.into();
+        text.as_object_mut().unwrap().remove("layer_types");
+        files.insert("config.json", Box::new(Cursor::new(config.to_string().into_bytes())));
+        let error = Source::open(files).unwrap().write_gguf(Format::F32, "fixture", &mut Vec::new()).unwrap_err();
+        assert_eq!(error.code(), "bad_config", "{name}: {error}");
+    }
+    for (name, key) in [("gguf-mistral-f16", "llama.block_count"), ("gguf-gemma3-q8_0", "gemma3.block_count")] {
+        let mut bytes = std::fs::read(common::fixtures().join("models").join(name).join("model.gguf")).unwrap();
+        let at = bytes.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4;
+        bytes[at..at + 4].copy_from_slice(&2_000_000_000u32.to_le_bytes());
+        let error = Source::open(one(&bytes)).err().unwrap();
+        assert!(["bad_config", "unsupported"].contains(&error.code()), "{name}: {error}");
+        assert!(Engine::open(one(&bytes)).is_err(), "{name}");
+    }
+}
+
 /// A writer that is full after so many bytes.
 struct Full(usize);
 

@@ -73,6 +73,9 @@ export const defaultOf = (entries, language) =>
 export const writes = ({ languages }, language) =>
   languages.length === 0 || languages.some((tag) => tag.split('-')[0] === language);
 
+/** Whether it goes on with a text; `true` where that is not known. @param {Entry} entry */
+export const goesOn = ({ tasks }) => tasks?.includes('text-generation') ?? true;
+
 /** In the page's language, else in English. @param {Words | undefined} words */
 export const inLanguage = (words) => words?.[getLanguage()] ?? words?.en ?? '';
 

@@ -4,7 +4,7 @@
  */
 
 import { bytes, getLanguage, number, onLanguage, t } from './i18n.js';
-import { bytesOf, defaultOf, inLanguage, readCatalog, titleOf } from './catalog.js';
+import { bytesOf, defaultOf, goesOn, inLanguage, readCatalog, titleOf } from './catalog.js';
 import { acceptDrops } from './drops.js';
 import { Menu } from './menu.js';
 import { button, byId, element } from './notices.js';
@@ -107,7 +107,7 @@ export class Picker {
 
   #show() {
     const groups = [
-      { label: t('model.shipped'), entries: this.#shipped },
+      { label: t('model.shipped'), entries: this.#shipped.filter(goesOn) },
       { label: t('model.saved'), entries: this.#saved },
       { label: t('model.stored'), entries: this.#stored },
       { label: t('model.own'), entries: this.#own },

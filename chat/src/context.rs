@@ -23,7 +23,8 @@ pub fn render(template: &str, context: &str, now: i64) -> Result<String, Error> 
     let given = context.get_attr("messages")?;
     let list = if given.kind() == ValueKind::Seq { given.try_iter()?.collect() } else { Vec::new() };
     if list.is_empty() {
-        return Err(Error::context("messages as a list of at least one", given.kind()));
+        let found = if given.kind() == ValueKind::Seq { "an empty list".to_string() } else { given.kind().to_string() };
+        return Err(Error::context("messages as a list of at least one", found));
     }
     let messages: Result<Vec<Entries>, Error> = list.iter().map(message).collect();
     let mut messages = messages?;

@@ -81,9 +81,9 @@ impl Source {
     /// [`Error::Unsupported`] for what GGUF cannot say of the model; [`Error::BadTensor`] for values out of the format's
     /// range; [`Error::Write`]; those of reading.
     pub fn write_gguf(&mut self, format: Format, name: &str, out: &mut dyn Write) -> Result<Report> {
+        let plan = self.plan()?;
         let form = (self.architecture.conversion.to_gguf)(&self.config)?;
         let text::GgufVocabulary { pairs: vocabulary, notes } = self.vocabulary()?;
-        let plan = self.plan()?;
         let head = if plan.iter().any(|tensor| tensor.twin.gguf == "output.weight") {
             "output.weight"
         } else {

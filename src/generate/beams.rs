@@ -215,7 +215,7 @@ impl Beams {
 
 /// The text of the tokens after the prompt, as it continues the prompt's.
 fn text_after(engine: &Engine, ids: &[u32], prompt: usize) -> Result<String> {
-    let mut stream = engine.tokenizer.stream_after(&ids[..prompt]);
+    let mut stream = engine.tokenizer.stream_after(engine.continued(&ids[..prompt]));
     let mut text = String::new();
     for &id in &ids[prompt..] {
         text += &stream.push(id)?;

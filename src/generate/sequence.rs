@@ -39,7 +39,7 @@ impl Sequence {
             finished: None,
             text: String::new(),
             prompt: prompt.len(),
-            stream: engine.tokenizer.stream_after(prompt),
+            stream: engine.tokenizer.stream_after(engine.continued(prompt)),
             stops: StopStrings::new(&engine.tokenizer, config, prompt),
             dice: Dice::new(config.seed.unwrap_or(0), index),
         })

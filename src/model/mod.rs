@@ -265,8 +265,12 @@ pub fn outline(config: &Fields) -> Result<(Spec, Shapes)> {
 
 /// The layers of a model that no file bounds.
 fn layers(config: &Fields) -> Result<usize> {
+    bounded_layers(config.count(&["n_layer", "num_hidden_layers"], Some(12))?)
+}
+
+/// A number of layers that may be counted through before there is a tensor of any.
+fn bounded_layers(layers: usize) -> Result<usize> {
     const MOST: usize = 1024;
-    let layers = config.count(&["n_layer", "num_hidden_layers"], Some(12))?;
     if layers <= MOST {
         return Ok(layers);
     }

@@ -157,7 +157,7 @@ fn check(rotary: Rotary) -> Result<Rotary> {
         Err(Error::BadConfig { field: field.into(), expected, found: found.to_string() })
     };
     let (head_dim, pairs) = (rotary.head_dim, rotary.pairs());
-    if rotary.dim == 0 || 2 * pairs > head_dim {
+    if rotary.dim == 0 || rotary.dim > head_dim || 2 * pairs > head_dim {
         if rotary.dim == head_dim {
             return bad("head_dim", "an even number of at least 2".into(), head_dim);
         }

@@ -173,6 +173,7 @@ impl SpecialTokens {
         }
         // transformers reads the older files only where the newer has not said it all.
         let map = if decoder.is_some() { &Value::Null } else { &map };
+        let all_own = own;
         let own = if decoder.is_some() { &[] } else { own };
         let known = |content: &str| added.iter().map(|(_, t)| t).chain(own).find(|t| t.content == content).cloned();
         let mut named = Vec::new();
@@ -190,7 +191,11 @@ impl SpecialTokens {
                 _ => {}
             }
         }
-        let extra = extra.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut extra = extra.into_iter().collect::<Result<Vec<_>>>()?;
+        // One that is there already stays what it is.
+        extra.retain(|token| {
+            !added.iter().map(|(_, known)| known).chain(all_own).any(|known| known.content == token.content)
+        });
         for (content, id) in added_file.as_object().into_iter().flatten() {
             let special = named.iter().map(|(_, t)| t).chain(&extra).any(|t| t.content == *content);
             added.push((id.as_u64().unwrap_or(u64::MAX), AddedToken::from(content.clone(), special)));

@@ -162,8 +162,12 @@ impl Marian {
         self.tokens.len()
     }
 
+    /// Of the tokens that are written; a source with a vocabulary of its own may have larger ones.
     pub(super) fn largest_id(&self) -> Option<u32> {
-        self.tokens.last_key_value().map(|(id, _)| *id)
+        match self.target.as_ref().and_then(|(_, ids)| ids.as_ref()) {
+            Some(ids) => ids.values().max().copied(),
+            None => self.tokens.last_key_value().map(|(id, _)| *id),
+        }
     }
 
     pub(super) fn token_to_id(&self, token: &str) -> Option<u32> {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layers::Scaling;
 use crate::model::conversion::{Conversion, GgufForm, Otherwise, number, only, u32_pair};
 use crate::model::loader::Bias;
-use crate::model::{Fields, Loader, rope};
+use crate::model::{Fields, Loader, bounded_layers, rope};
 use crate::weights::Value as Pair;
 use serde_json::{Map, Value, json};
 
@@ -57,7 +57,7 @@ fn to_gguf(fields: &Fields) -> Result<GgufForm> {
 
 fn to_json(loader: &mut Loader) -> Result<Map<String, Value>> {
     let config = Config::from_gguf(loader)?;
-    let layers = config.num_hidden_layers;
+    let layers = bounded_layers(config.num_hidden_layers)?;
     let scalar = gguf_scalar(layers, config.hidden_size, config.num_attention_heads, config.head_dim);
     let mut fields = rope::to_json(&GLOBAL, &config.rotary)?;
     let json = json!({

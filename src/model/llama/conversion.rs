@@ -4,7 +4,7 @@ use super::{Activation, Biases, Config, Family};
 use crate::error::{Error, Result};
 use crate::model::conversion::{GgufForm, number, only, u32_pair};
 use crate::model::windows::{self, Layers};
-use crate::model::{Fields, Loader, rope};
+use crate::model::{Fields, Loader, bounded_layers, rope};
 use crate::weights::Value as Pair;
 use serde_json::{Map, Value, json};
 
@@ -39,7 +39,7 @@ pub fn to_gguf(family: &Family, fields: &Fields) -> Result<GgufForm> {
 
 pub fn to_json(family: &Family, loader: &mut Loader) -> Result<Map<String, Value>> {
     let config = Config::from_gguf(family, loader)?;
-    let layers = config.num_hidden_layers;
+    let layers = bounded_layers(config.num_hidden_layers)?;
     let window = config.windows.size(layers);
     let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
     let with_output = [qkv.as_slice(), &["self_attn.o_proj"]].concat();

@@ -6,6 +6,7 @@ export default {
   'chat.waiting': 'The model is being loaded. You can write meanwhile.',
   'chat.about': 'You are talking with {model}.',
   'chat.about.none': 'The model in use is {model}.',
+  'chat.about.other': 'The model in use is {model}, which does something else and cannot take turns. Choose one of the chat models below.',
   'chat.none': 'This model has no chat template: nobody trained it to take turns.',
   'chat.none.why': 'It goes on with texts, and as a partner in conversation it disappoints. Choose a chat model below, or try it all the same with turns written out as “User: … Assistant: …”, which is not what it was trained on.',
   'chat.plain': 'Try it with plain turns',

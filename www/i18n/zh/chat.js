@@ -6,6 +6,7 @@ export default {
   'chat.waiting': '模型正在载入。可以先写起来。',
   'chat.about': '正在与你交谈的是 {model}。',
   'chat.about.none': '当前模型是 {model}。',
+  'chat.about.other': '当前模型是 {model}，它做的是别的事，不会对话。请在下方选一个对话模型。',
   'chat.none': '这个模型没有对话模板：没有人教过它轮流说话。',
   'chat.none.why': '它只会接着文本往下写，作为交谈对象会让人失望。可在下方选一个对话模型；也可以照样试试，把轮次写成“User: … Assistant: …”，但它并没有这样训练过。',
   'chat.plain': '用朴素的轮次试试',

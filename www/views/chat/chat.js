@@ -107,21 +107,27 @@ class Chat {
 
   // ---- the model ----
 
+  /** The model in use, if it writes. */
+  #model() {
+    const model = this.page.model();
+    return model?.info.tasks.includes('text-generation') ? model : null;
+  }
+
   modelChanged() {
     // Words of one model would be the cache of another: whatever is being written ends.
     this.#writing?.abort();
     this.#reader.plain = false;
-    const model = this.page.model();
     // Without a template what helps is another model: the list is open.
-    this.#suggested.open = model !== null && model.chatTemplate === null;
+    this.#suggested.open = this.page.model() !== null && !this.#model()?.chatTemplate;
     this.#fail(null);
     this.relabel();
     this.look(0);
   }
 
   relabel() {
-    const model = this.page.model();
-    this.#about.textContent = model ? t(model.chatTemplate ? 'chat.about' : 'chat.about.none', { model: this.page.title() }) : t('chat.waiting');
+    const model = this.#model();
+    const about = model?.chatTemplate ? 'chat.about' : model ? 'chat.about.none' : this.page.model() ? 'chat.about.other' : 'chat.waiting';
+    this.#about.textContent = t(about, { model: this.page.title() });
     this.#thinkRow.hidden = !this.#reader.thinks(model);
     this.#nothing.hidden = model === null || model.chatTemplate !== null;
     const plain = this.#reader.plain;
@@ -158,7 +164,7 @@ class Chat {
   // ---- what is possible ----
 
   #show() {
-    const model = this.page.model();
+    const model = this.#model();
     const ready = this.#reader.ready(model);
     const idle = this.#writing === null;
     this.#send.hidden = !idle;
@@ -175,7 +181,7 @@ class Chat {
   /** @param {Bubble} bubble */
   #stateOf(bubble) {
     const last = bubble.at === this.#talk.turns.length - 1;
-    return { writing: this.#writing !== null && last, last, possible: this.#writing === null && this.#reader.ready(this.page.model()) };
+    return { writing: this.#writing !== null && last, last, possible: this.#writing === null && this.#reader.ready(this.#model()) };
   }
 
   /** Draws the turns anew. */
@@ -214,7 +220,7 @@ class Chat {
   }
 
   async #look() {
-    const model = this.page.model();
+    const model = this.#model();
     const mine = ++this.#turn;
     const draft = this.#draft.value.trim();
     /** @type {{ role: string, content: string }[]} */
@@ -228,7 +234,7 @@ class Chat {
     try {
       const replies = messages.at(-1)?.role === 'user';
       const reading = await this.#reader.read(model, messages, { replies });
-      if (mine !== this.#turn || model !== this.page.model()) return;
+      if (mine !== this.#turn || model !== this.#model()) return;
       this.#meter.show(reading.tokens.length, model.info.contextLength);
       if (this.#raw.open) this.#raw.show(reading);
     } catch (error) {
@@ -243,7 +249,7 @@ class Chat {
 
   async #ask() {
     const content = this.#draft.value.trim();
-    if (content === '' || this.#writing || !this.#reader.ready(this.page.model())) return;
+    if (content === '' || this.#writing || !this.#reader.ready(this.#model())) return;
     this.#talk.mark();
     this.#talk.add({ role: 'user', content });
     this.#draft.value = '';
@@ -288,7 +294,7 @@ class Chat {
 
   /** Writes the reply that stands at a place, or goes on with it; whether anything was read. @param {number} at @param {boolean} [continues] */
   async #write(at, continues = false) {
-    const model = this.page.model();
+    const model = this.#model();
     if (!model || this.#writing) return false;
     const mine = new AbortController();
     this.#writing = mine;

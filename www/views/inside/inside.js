@@ -3,6 +3,7 @@
  * number of panels stand side by side. The address says which: `#inside/tokens+next`.
  */
 
+import { goesOn } from '../../catalog.js';
 import { addWords, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/inside.js';
 import zh from '../../i18n/zh/inside.js';
@@ -136,7 +137,7 @@ class Inside {
       if (!box.isConnected) return;
       opened.panel = new Panel(this.subject, {
         setText: (text) => this.#setText(text),
-        models: () => this.page.models(),
+        models: () => this.page.models().filter(goesOn),
         run: (work) => this.#run(opened, work),
       });
       box.append(opened.panel.root);

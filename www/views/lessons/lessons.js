@@ -3,6 +3,7 @@
  * loaded. The address says which: `#lessons/next/2?model=stories&lock=1`.
  */
 
+import { goesOn } from '../../catalog.js';
 import { addWords, getLanguage, number, onLanguage, t, translate } from '../../i18n.js';
 import en from '../../i18n/en/lessons.js';
 import zh from '../../i18n/zh/lessons.js';
@@ -175,7 +176,7 @@ class Lessons {
     if (this.#mounted !== name) return;
     this.#panel = new Panel(this.#subject, {
       setText: (text) => ((this.#text.value = text), void this.changed()),
-      models: () => this.page.models(),
+      models: () => this.page.models().filter(goesOn),
       run: (work) => this.#run(work),
     });
     this.#stage.dataset.panel = name;

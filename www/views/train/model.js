@@ -1,6 +1,6 @@
 /** Stage three: the model, drawn from the tensors it will have, and what it will take. */
 
-import { readCatalog, titleOf } from '../../catalog.js';
+import { goesOn, readCatalog, titleOf } from '../../catalog.js';
 import { bytes, has, number, t } from '../../i18n.js';
 import { diagram } from './diagram.js';
 import { duration } from '../duration.js';
@@ -60,7 +60,7 @@ export class ModelStage {
     ];
     readCatalog().then(
       (models) => {
-        this.#shipped = models;
+        this.#shipped = models.filter(goesOn);
         this.#showBase();
       },
       // Without them there is still a new model, and one's own.
