@@ -27,8 +27,8 @@ const VIEWS: [(&str, &str); 20] = [
     ("translate", "#translate .task-go:not([disabled])"),
     ("summarise", "#summarise .task-recorded"),
     ("ask", "#ask .task-recorded"),
-    ("fill", "#fill .task-models[open]"),
-    ("search", "#search .task-recorded"),
+    ("fill", "#fill .task-go:not([disabled])"),
+    ("search", "#search .task-go:not([disabled])"),
 ];
 
 #[tokio::test]
