@@ -6,6 +6,7 @@ mod bert;
 mod roberta;
 mod surround;
 mod t5;
+mod unigram;
 mod xlm_roberta;
 
 use super::normalize::Normalizer;

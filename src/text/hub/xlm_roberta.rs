@@ -1,8 +1,7 @@
 //! The tokenizers of XLM-RoBERTa (Conneau et al. 2020) and CamemBERT from their `sentencepiece.bpe.model`, as transformers makes
 //! them: the special tokens stand in fairseq's places before the pieces, the mask after them.
 
-use super::t5::base64;
-use super::{LIMIT, optional_json};
+use super::{LIMIT, optional_json, unigram};
 use crate::Result;
 use crate::files::Files;
 use crate::text::bad;
@@ -36,31 +35,16 @@ pub(super) fn document(files: &mut Files, config: &Value) -> Result<Value> {
     let mut added = Vec::new();
     for token in ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] {
         // The mask takes the space before it along, as it did in training.
-        added.push(json!({
-            "id": id(token)?, "content": token, "single_word": false, "lstrip": token == "<mask>", "rstrip": false,
-            "normalized": false, "special": true,
-        }));
+        added.push(unigram::added(id(token)?, token, true, token == "<mask>"));
     }
-    let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true });
     let around = |token: &str| json!({ "SpecialToken": { "id": token, "type_id": 0 } });
     let text = |which: &str| json!({ "Sequence": { "id": which, "type_id": 0 } });
     let of = |token: &str, id: usize| json!({ "id": token, "ids": [id], "tokens": [token] });
-    Ok(json!({
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": if model.charsmap.is_empty() {
-            Value::Null
-        } else {
-            json!({ "type": "Precompiled", "precompiled_charsmap": base64(&model.charsmap) })
-        },
-        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [{ "type": "WhitespaceSplit" }, metaspace.clone()] },
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [around("<s>"), text("A"), around("</s>")],
-            "pair": [around("<s>"), text("A"), around("</s>"), around("</s>"), text("B"), around("</s>")],
-            "special_tokens": { "<s>": of("<s>", id("<s>")?), "</s>": of("</s>", id("</s>")?) },
-        },
-        "decoder": metaspace,
-        "model": { "type": "Unigram", "unk_id": UNKNOWN, "byte_fallback": false, "vocab": vocab },
-    }))
+    let template = json!({
+        "type": "TemplateProcessing",
+        "single": [around("<s>"), text("A"), around("</s>")],
+        "pair": [around("<s>"), text("A"), around("</s>"), around("</s>"), text("B"), around("</s>")],
+        "special_tokens": { "<s>": of("<s>", id("<s>")?), "</s>": of("</s>", id("</s>")?) },
+    });
+    Ok(unigram::document(&model, json!(vocab), json!(UNKNOWN), added, template))
 }
