@@ -101,10 +101,6 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length: super::rope::context_length(&config.rotary, config.max_position_embeddings),
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "RMSNorm",
             norm_epsilon: eps,
@@ -119,7 +115,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             layers,
             ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let Config { rotary, local_rotary, attention_dropout, hidden_act, final_logit_softcapping, .. } = config;
     Ok(Box::new(Gemma {
@@ -168,11 +164,7 @@ impl Decoder for Gemma {
             pass.see(i, Site::FeedForward, &added)?;
             x = (&x + added)?;
         }
-        let layers = self.blocks.len();
-        pass.see(layers, Site::Stream, &x)?;
-        let normed = self.norm.forward(&x)?;
-        pass.see(layers, Site::Norm, &normed)?;
-        Ok(normed)
+        pass.end(self.blocks.len(), &x, &self.norm)
     }
 
     fn embeddings(&self) -> &Embedding {

@@ -173,10 +173,6 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length: config.n_positions,
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "LayerNorm",
             norm_epsilon: eps,
@@ -188,7 +184,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             attention_scale: blocks.first().map_or(1.0, |block: &Block| block.heads.scale),
             ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let Config { activation_function: activation, embd_pdrop, attn_pdrop, resid_pdrop, .. } = config;
     Ok(Box::new(Gpt2 { spec, wte, wpe, blocks, activation, ln_f, lm_head, embd_pdrop, attn_pdrop, resid_pdrop }))
@@ -216,11 +212,7 @@ impl Decoder for Gpt2 {
             let fed = block.feed_forward(&block.ln_2.forward(&x)?, i, self.activation, pass)?;
             x = (&x + pass.dropout(fed, self.resid_pdrop)?)?;
         }
-        let layers = self.blocks.len();
-        pass.see(layers, Site::Stream, &x)?;
-        let normed = self.ln_f.forward(&x)?;
-        pass.see(layers, Site::Norm, &normed)?;
-        Ok(normed)
+        pass.end(self.blocks.len(), &x, &self.ln_f)
     }
 
     fn embeddings(&self) -> &Embedding {

@@ -193,10 +193,6 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length: rope::context_length(&config.rotary, config.max_position_embeddings),
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "LayerNorm",
             norm_epsilon: eps,
@@ -208,7 +204,7 @@ fn load(fields: Option<&Fields>, loader: &mut Loader) -> Result<Box<dyn Decoder>
             parallel: config.use_parallel_residual,
             ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let Config { rotary, hidden_act, use_parallel_residual, attention_dropout, hidden_dropout, .. } = config;
     Ok(Box::new(GptNeoX {
@@ -254,11 +250,7 @@ impl Decoder for GptNeoX {
             pass.see(i, Site::FeedForward, &fed)?;
             x = (middle + fed)?;
         }
-        let layers = self.blocks.len();
-        pass.see(layers, Site::Stream, &x)?;
-        let normed = self.final_layer_norm.forward(&x)?;
-        pass.see(layers, Site::Norm, &normed)?;
-        Ok(normed)
+        pass.end(self.blocks.len(), &x, &self.final_layer_norm)
     }
 
     fn embeddings(&self) -> &Embedding {

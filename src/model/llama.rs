@@ -200,10 +200,6 @@ pub(super) fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length: rope::context_length(&rotary, config.max_position_embeddings),
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "RMSNorm",
             norm_epsilon: eps,
@@ -217,7 +213,7 @@ pub(super) fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader
             layers,
             ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let Config { attention_dropout, resid_pdrop, hidden_act, .. } = config;
     Ok(Box::new(Llama {
@@ -281,11 +277,7 @@ impl Decoder for Llama {
             pass.see(i, Site::FeedForward, &added)?;
             x = (&x + added)?;
         }
-        let layers = self.blocks.len();
-        pass.see(layers, Site::Stream, &x)?;
-        let normed = self.norm.forward(&x)?;
-        pass.see(layers, Site::Norm, &normed)?;
-        Ok(normed)
+        pass.end(self.blocks.len(), &x, &self.norm)
     }
 
     fn embeddings(&self) -> &Embedding {

@@ -3,8 +3,8 @@
 
 mod layers;
 
-use super::Shapes;
 use super::variables::{Initial, Variables};
+use super::{Shapes, Spec};
 use crate::error::{Error, Result, try_vec};
 use crate::kernels::matrix::transpose;
 use crate::kernels::{Format, Matrix, Order};
@@ -176,30 +176,17 @@ impl<'a> Loader<'a> {
         if let Source::File { weights, .. } = &self.source { weights.metadata() } else { &NONE }
     }
 
-    /// Trained values read so far.
-    pub fn parameters(&self) -> u64 {
-        self.parameters
-    }
-
-    /// Bytes of weights read so far.
-    pub fn weight_bytes(&self) -> u64 {
-        self.bytes_by_format.values().copied().fold(0, u64::saturating_add)
-    }
-
-    /// The format of most of the weights read so far.
-    pub fn quantization(&self) -> String {
+    /// What a [`Spec`] says of the tensors taken so far; the rest is for the architecture to say.
+    pub fn counted(&self) -> Spec {
         let most = self.bytes_by_format.iter().max_by_key(|(_, bytes)| **bytes);
-        most.map_or_else(String::new, |(name, _)| (*name).to_string())
-    }
-
-    /// The formats of matrices read so far whose rows are decoded each time they are used.
-    pub fn decoded_formats(&self) -> Vec<&'static str> {
-        self.decoded_formats.iter().copied().collect()
-    }
-
-    /// The tensors taken so far.
-    pub fn parts(&self) -> Vec<Part> {
-        self.parts.clone()
+        Spec {
+            parameters: self.parameters,
+            weight_bytes: self.bytes_by_format.values().copied().fold(0, u64::saturating_add),
+            quantization: most.map_or_else(String::new, |(name, _)| (*name).to_string()),
+            decoded_formats: self.decoded_formats.iter().copied().collect(),
+            parts: self.parts.clone(),
+            ..Spec::default()
+        }
     }
 
     fn took(&mut self, name: &str, ending: &str, shape: &[usize], format: Format) {

@@ -197,26 +197,15 @@ fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader) -> Result
         hidden_size: width,
         vocab_size,
         context_length: config.max_position_embeddings,
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "LayerNorm",
             norm_epsilon: EPS,
             activation: config.activation_function.name(),
-            gated: false,
             inner_size: config.decoder.ffn_dim,
-            rope_theta: None,
-            qk_norm: false,
             attention_scale: scale(&config, &config.decoder),
-            rotated: None,
-            parallel: false,
-            post_norms: false,
-            embedding_scale: None,
-            layers: Vec::new(),
+            ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let encoder_spec = EncoderSpec {
         layers: config.encoder.layers,

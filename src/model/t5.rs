@@ -213,26 +213,16 @@ fn load(family: &Family, fields: Option<&Fields>, loader: &mut Loader) -> Result
         hidden_size: config.d_model,
         vocab_size: config.vocab_size,
         context_length: config.context,
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "RMSNorm",
             norm_epsilon: config.eps,
             activation: config.activation.name(),
             gated: config.gated,
             inner_size: config.d_ff,
-            rope_theta: None,
-            qk_norm: false,
             attention_scale: 1.0,
-            rotated: None,
-            parallel: false,
-            post_norms: false,
-            embedding_scale: None,
-            layers: Vec::new(),
+            ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let encoder_spec = EncoderSpec {
         layers: config.num_layers,

@@ -256,26 +256,15 @@ fn load(names: &Names, fields: &Fields, loader: &mut Loader) -> Result<Box<dyn E
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length,
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "LayerNorm",
             norm_epsilon: eps,
             activation: config.hidden_act.name(),
-            gated: false,
             inner_size: config.intermediate_size,
-            rope_theta: None,
-            qk_norm: false,
             attention_scale: heads.scale,
-            rotated: None,
-            parallel: false,
-            post_norms: false,
-            embedding_scale: None,
-            layers: Vec::new(),
+            ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let Config { hidden_act: activation, padding, .. } = config;
     let has_kinds = names.has_kinds;

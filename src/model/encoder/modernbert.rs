@@ -203,10 +203,6 @@ fn load(fields: &Fields, loader: &mut Loader) -> Result<Box<dyn Encoder>> {
         hidden_size: width,
         vocab_size: config.vocab_size,
         context_length: config.max_position_embeddings,
-        parameters: loader.parameters(),
-        weight_bytes: loader.weight_bytes(),
-        quantization: loader.quantization(),
-        decoded_formats: loader.decoded_formats(),
         form: Form {
             norm: "LayerNorm",
             norm_epsilon: config.norm_eps,
@@ -214,15 +210,10 @@ fn load(fields: &Fields, loader: &mut Loader) -> Result<Box<dyn Encoder>> {
             gated: true,
             inner_size: inner,
             rope_theta: Some(config.global_theta),
-            qk_norm: false,
             attention_scale: heads.scale,
-            rotated: None,
-            parallel: false,
-            post_norms: false,
-            embedding_scale: None,
-            layers: Vec::new(),
+            ..Form::default()
         },
-        parts: loader.parts(),
+        ..loader.counted()
     };
     let rotary = |theta: f32| Rotary { head_dim: dim, dim, theta, scaling: Scaling::None };
     Ok(Box::new(ModernBert {
@@ -285,11 +276,7 @@ impl Encoder for ModernBert {
             pass.see(i, Site::FeedForward, &added)?;
             x = (x + added)?;
         }
-        let layers = self.blocks.len();
-        pass.see(layers, Site::Stream, &x)?;
-        let normed = self.final_norm.forward(&x)?;
-        pass.see(layers, Site::Norm, &normed)?;
-        Ok(normed)
+        pass.end(self.blocks.len(), &x, &self.final_norm)
     }
 
     fn finish(&self, stream: &Tensor) -> Result<Tensor> {
