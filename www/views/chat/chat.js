@@ -8,6 +8,7 @@ import en from '../../i18n/en/chat.js';
 import zh from '../../i18n/zh/chat.js';
 import { recallInTab, rememberInTab } from '../../store.js';
 import { currentView } from '../../views.js';
+import { copyText } from '../copy.js';
 import { addSheets, make } from '../dom.js';
 import { download, fileName } from '../download.js';
 import { Bubble } from './bubble.js';
@@ -431,18 +432,7 @@ class Chat {
 
   /** @param {string} text */
   async #copy(text) {
-    try {
-      // Missing where the page does not come over https.
-      await navigator.clipboard.writeText(text);
-      this.#status.textContent = t('status.copied');
-    } catch {
-      const area = make('textarea', { class: 'unseen', 'aria-hidden': 'true' });
-      area.value = text;
-      document.body.append(area);
-      area.select();
-      this.#status.textContent = t(document.execCommand('copy') ? 'status.copied' : 'status.copyFailed');
-      area.remove();
-    }
+    this.#status.textContent = t((await copyText(text)) ? 'status.copied' : 'status.copyFailed');
   }
 
   /** @param {string} kind */

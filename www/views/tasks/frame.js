@@ -9,6 +9,7 @@ import zh from '../../i18n/zh/tasks.js';
 import { dropped } from '../../drops.js';
 import { fillAlert } from '../../notices.js';
 import { currentView } from '../../views.js';
+import { copyText } from '../copy.js';
 import { addSheets, make } from '../dom.js';
 import { ModelLine } from './models.js';
 import { recorded } from './recorded.js';
@@ -235,19 +236,7 @@ export class Frame {
   }
 
   async #copyResult() {
-    const text = this.copied();
-    try {
-      // Missing where the page does not come over https.
-      await navigator.clipboard.writeText(text);
-      this.say('status.copied');
-    } catch {
-      const area = make('textarea', { class: 'unseen', text });
-      this.root.append(area);
-      area.select();
-      this.say(document.execCommand('copy') ? 'status.copied' : 'status.copyFailed');
-      area.remove();
-      this.#copy.focus();
-    }
+    this.say((await copyText(this.copied())) ? 'status.copied' : 'status.copyFailed');
   }
 
   /** @param {KeyboardEvent} event */
