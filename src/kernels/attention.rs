@@ -1,11 +1,12 @@
 //! Attention of new positions over a cache of keys and values.
 
 use super::exp::exp;
+use super::gemm::{Cores, View, multiply};
 use super::held::{CacheType, Kept, Rows, Scaled};
 use super::lanes::Floats;
 use super::parallel::{self, Shared};
 use super::reduce::max;
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Result, try_vec};
 use candle_core::Tensor;
 use candle_transformers::utils::repeat_kv;
 use std::ops::Range;
@@ -145,52 +146,120 @@ pub fn attention(
     /// Values read below which waking another thread takes longer than the work.
     const ALONE: usize = 1 << 15;
     /// Positions of one part: they read the same keys and values.
-    const POSITIONS: usize = 16;
-    let Heads { query, key_value, dim, scale, reach } = heads;
-    let (q_width, shared) = (query * dim, query / key_value);
-    let n = q.len() / q_width;
+    const POSITIONS: usize = 32;
+    /// Positions from which products of matrices are quicker than one row after the other.
+    const MANY: usize = 8;
+    let Heads { query, key_value, dim, .. } = heads;
+    let (width, shared) = (query * dim, query / key_value);
+    let n = q.len() / width;
     let total = held.first().map_or(0, |head| head.len(dim));
     let mut out = try_vec(0f32, q.len(), "attention")?;
-    let place = Shared::new(&mut out);
     let shown = weights.filter(|weights| weights.len() == query * n * total).map(Shared::new);
-    let part = |head: usize, positions: Range<usize>| {
-        let Held { keys, values } = &held[head / shared];
-        let mut scores = try_vec(0f32, total, "attention")?;
-        let mut sums = try_vec(0f32, dim, "attention")?;
-        for i in positions {
-            let (at, seen) = (i * q_width + head * dim, reach.seen(past + i, total));
-            let scores = &mut scores[seen.clone()];
-            let q = &q[at..at + dim];
-            match keys {
-                Rows::F32(keys) => dots(q, of_rows(keys, &seen, dim), scale, scores),
-                Rows::F16(keys) => scaled_dots(q, keys, &seen, scale, scores),
-                Rows::Q8(keys) => scaled_dots(q, keys, &seen, scale, scores),
-            }
-            if let Some(bias) = bias {
-                scores.iter_mut().zip(bias.of(head, past + i, &seen)).for_each(|(score, bias)| *score += bias);
-            }
-            softmax(scores);
-            if let Some(shown) = &shown {
-                // SAFETY: no other part has this head of this position.
-                unsafe { shown.write((head * n + i) * total + seen.start, scores) }
-            }
-            match values {
-                Rows::F32(values) => weighted_sum(scores, of_rows(values, &seen, dim), &mut sums),
-                Rows::F16(values) => scaled_sum(scores, values, &seen, &mut sums),
-                Rows::Q8(values) => scaled_sum(scores, values, &seen, &mut sums),
-            }
-            // SAFETY: no other part has this head of this position.
-            unsafe { place.write(at, &sums) }
+    let call = Call { heads, q, n, past, total, bias, out: Shared::new(&mut out), shown };
+    let part = |head: usize, positions: Range<usize>| match &held[head / shared] {
+        Held { keys: Rows::F32(keys), values: Rows::F32(values) } if positions.len() >= MANY => {
+            call.together(head, positions, keys, values)
         }
-        Ok::<(), Error>(())
+        held => call.in_turn(head, positions, held),
     };
-    if n * total * q_width < ALONE {
+    if n * total * width < ALONE {
         (0..query).try_for_each(|head| part(head, 0..n))?;
     } else {
         let parts = (0..n).step_by(POSITIONS).flat_map(|first| (0..query).map(move |head| (head, first)));
         parallel::try_for_each(parts, |(head, first)| part(head, first..(first + POSITIONS).min(n)))?;
     }
     Ok(out)
+}
+
+/// What all parts of one call share.
+struct Call<'a> {
+    heads: Heads,
+    /// `[n, query · dim]`, as `out`.
+    q: &'a [f32],
+    n: usize,
+    past: usize,
+    total: usize,
+    bias: Option<&'a Relative>,
+    out: Shared<'a>,
+    /// `[query, n, total]`.
+    shown: Option<Shared<'a>>,
+}
+
+impl Call<'_> {
+    fn width(&self) -> usize {
+        self.heads.query * self.heads.dim
+    }
+
+    fn seen(&self, position: usize) -> Range<usize> {
+        self.heads.reach.seen(self.past + position, self.total)
+    }
+
+    /// One position of a head after the other.
+    fn in_turn(&self, head: usize, positions: Range<usize>, Held { keys, values }: &Held) -> Result<()> {
+        let Heads { dim, scale, .. } = self.heads;
+        let mut scores = try_vec(0f32, self.total, "attention")?;
+        let mut sums = try_vec(0f32, dim, "attention")?;
+        for i in positions {
+            let (at, seen) = (i * self.width() + head * dim, self.seen(i));
+            let scores = &mut scores[seen.clone()];
+            let q = &self.q[at..at + dim];
+            match keys {
+                Rows::F32(keys) => dots(q, of_rows(keys, &seen, dim), scale, scores),
+                Rows::F16(keys) => scaled_dots(q, keys, &seen, scale, scores),
+                Rows::Q8(keys) => scaled_dots(q, keys, &seen, scale, scores),
+            }
+            self.weigh(head, i, &seen, scores);
+            match values {
+                Rows::F32(values) => weighted_sum(scores, of_rows(values, &seen, dim), &mut sums),
+                Rows::F16(values) => scaled_sum(scores, values, &seen, &mut sums),
+                Rows::Q8(values) => scaled_sum(scores, values, &seen, &mut sums),
+            }
+            // SAFETY: no other part has this head of this position.
+            unsafe { self.out.write(at, &sums) }
+        }
+        Ok(())
+    }
+
+    /// Positions of a head all at once, as two products of matrices.
+    fn together(&self, head: usize, positions: Range<usize>, keys: &[f32], values: &[f32]) -> Result<()> {
+        let Heads { dim, scale, .. } = self.heads;
+        let (width, rows) = (self.width(), positions.len());
+        // What the first sees begins first, what the last sees ends last.
+        let seen = self.seen(positions.start).start..self.seen(positions.end - 1).end;
+        let q = View::strided(&self.q[positions.start * width + head * dim..], rows, dim, width);
+        let [keys, values] = [keys, values].map(|held| View::new(of_rows(held, &seen, dim), seen.len(), dim));
+        let mut scores = try_vec(0f32, rows * seen.len(), "attention")?;
+        multiply(q, keys.t(), &mut scores, false, Cores::One);
+        for (scores, i) in scores.chunks_exact_mut(seen.len().max(1)).zip(positions.clone()) {
+            let own = self.seen(i);
+            let (begin, end) = (own.start - seen.start, own.end - seen.start);
+            scores[..begin].fill(0.0);
+            scores[end..].fill(0.0);
+            let scores = &mut scores[begin..end];
+            scores.iter_mut().for_each(|score| *score *= scale);
+            self.weigh(head, i, &own, scores);
+        }
+        let mut sums = try_vec(0f32, rows * dim, "attention")?;
+        multiply(View::new(&scores, rows, seen.len()), values, &mut sums, false, Cores::One);
+        for (sums, i) in sums.chunks_exact(dim).zip(positions) {
+            // SAFETY: no other part has this head of this position.
+            unsafe { self.out.write(i * width + head * dim, sums) }
+        }
+        Ok(())
+    }
+
+    /// The scores of the keys that a position sees become weights.
+    fn weigh(&self, head: usize, position: usize, seen: &Range<usize>, scores: &mut [f32]) {
+        if let Some(bias) = self.bias {
+            let bias = bias.of(head, self.past + position, seen);
+            scores.iter_mut().zip(bias).for_each(|(score, bias)| *score += bias);
+        }
+        softmax(scores);
+        if let Some(shown) = &self.shown {
+            // SAFETY: no other part has this head of this position.
+            unsafe { shown.write((head * self.n + position) * self.total + seen.start, scores) }
+        }
+    }
 }
 
 /// The values of some rows of width `dim`.
@@ -365,7 +434,14 @@ mod tests {
     #[test]
     fn attention_is_its_plain_twin() {
         let reaches = [Reach::Causal, Reach::Window(4), Reach::All, Reach::Around(3)];
-        let shapes = [(1, 1, 4, 0, 1), (4, 2, 6, 3, 5), (6, 1, 10, 9, 1), (3, 3, 2, 0, 7), (4, 2, 72, 30, 19)];
+        let shapes = [
+            (1, 1, 4, 0, 1),
+            (4, 2, 6, 3, 5),
+            (6, 1, 10, 9, 1),
+            (3, 3, 2, 0, 7),
+            (4, 2, 72, 30, 19),
+            (2, 1, 12, 5, 75),
+        ];
         for ((query, key_value, dim, past, n), reach) in shapes.into_iter().flat_map(|s| reaches.map(|r| (s, r))) {
             let heads = Heads { query, key_value, dim, scale: 0.7, reach };
             let (q, total) = (values(n * query * dim, 1), past + n);

@@ -93,8 +93,8 @@ impl Activation {
     /// Applies the function to every element.
     pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::Gelu => x.gelu_erf()?,
-            Self::Gelu10 => x.gelu_erf()?.clamp(-10f32, 10f32)?,
+            Self::Gelu => tracked::gelu(x)?,
+            Self::Gelu10 => tracked::gelu(x)?.clamp(-10f32, 10f32)?,
             Self::GeluTanh => tracked::gelu_tanh(x)?,
             Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
             Self::Silu => tracked::silu(x)?,

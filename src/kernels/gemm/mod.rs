@@ -1,5 +1,6 @@
-//! Matrix products for training: natively by the kernels of the `gemm` crate that candle uses too, in wasm by [`blocked`].
-//! The order in which a product is summed depends on the shapes, the build and the processor, not on the number of cores.
+//! Matrix products for training and for the attention of many positions: natively by the kernels of the `gemm` crate
+//! that candle uses too, in wasm by [`blocked`]. The order in which a product is summed depends on the shapes, the build
+//! and the processor, not on the number of cores.
 
 #[cfg(any(test, target_arch = "wasm32"))]
 mod blocked;

@@ -2,7 +2,7 @@
 
 use super::{Output, gradient, lend, map, output, values};
 use crate::error::Result;
-use crate::kernels::exp::sigmoid;
+use crate::kernels::exp::{exp, normal, sigmoid};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Tensor};
 
 /// `x · σ(x)`.
@@ -21,6 +21,14 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
     Ok(x.contiguous()?.apply_op1(Unary::GeluTanh)?)
 }
 
+/// `x · Φ(x)` (Hendrycks and Gimpel 2016).
+///
+/// # Errors
+/// Those of candle.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    Ok(x.contiguous()?.apply_op1(Unary::Gelu)?)
+}
+
 /// `gate · σ(gate) · up` (Shazeer 2020).
 ///
 /// # Errors
@@ -35,8 +43,12 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 #[derive(Clone, Copy)]
 enum Unary {
     Silu,
+    Gelu,
     GeluTanh,
 }
+
+/// `1 / √(2π)`.
+const DENSITY: f32 = 0.398_942_28;
 
 /// `2 √(2/π)`, and the factor of the cube: `1 + tanh(u)` is `2 σ(2 u)`.
 const GELU: (f32, f32) = (1.595_769, 0.044_715);
@@ -45,6 +57,7 @@ impl CustomOp1 for Unary {
     fn name(&self) -> &'static str {
         match self {
             Self::Silu => "silu",
+            Self::Gelu => "gelu",
             Self::GeluTanh => "gelu_tanh",
         }
     }
@@ -53,6 +66,7 @@ impl CustomOp1 for Unary {
         let x = values(x, layout)?;
         let y = match self {
             Self::Silu => map([x], |[x]| x * sigmoid(x)),
+            Self::Gelu => map([x], |[x]| x * normal(x)),
             Self::GeluTanh => map([x], |[x]| x * sigmoid(GELU.0 * (x + GELU.1 * x * x * x))),
         };
         output(y, layout.shape())
@@ -61,6 +75,7 @@ impl CustomOp1 for Unary {
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let dx = lend([x, dy], |operands| match self {
             Self::Silu => map(operands, |[x, dy]| dy * silu_slope(x, sigmoid(x))),
+            Self::Gelu => map(operands, |[x, dy]| dy * (normal(x) + x * DENSITY * exp(-0.5 * x * x))),
             Self::GeluTanh => map(operands, |[x, dy]| {
                 let s = sigmoid(GELU.0 * (x + GELU.1 * x * x * x));
                 dy * (s + x * s * (1.0 - s) * GELU.0 * (1.0 + 3.0 * GELU.1 * x * x))
@@ -114,6 +129,7 @@ mod tests {
         for shape in [(1, 1), (5, 7), (40, 900)] {
             let operands = [wide(shape, 1), wide(shape, 2)];
             check(&operands[..1], |t| silu(&t[0]), |t| t[0].silu());
+            check(&operands[..1], |t| gelu(&t[0]), |t| t[0].gelu_erf());
             check(&operands[..1], |t| gelu_tanh(&t[0]), |t| t[0].gelu());
             check(&operands, |t| swiglu(&t[0], &t[1]), |t| t[0].silu()?.mul(&t[1]));
         }
@@ -123,7 +139,7 @@ mod tests {
     #[test]
     fn limits_are_kept() {
         let x = candle_core::Var::new(&[[-1e4f32, -100.0, 100.0, 1e4]], &candle_core::Device::Cpu).unwrap();
-        for f in [silu, gelu_tanh] {
+        for f in [silu, gelu, gelu_tanh] {
             let y = f(&x).unwrap();
             assert!(
                 y.to_vec2::<f32>().unwrap()[0].iter().zip([0.0, 0.0, 100.0, 1e4]).all(|(y, w)| (y - w).abs() < 1e-20)

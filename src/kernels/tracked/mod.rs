@@ -12,7 +12,7 @@ mod linear;
 mod norm;
 mod rotate;
 
-pub use activation::{gelu_tanh, silu, swiglu};
+pub use activation::{gelu, gelu_tanh, silu, swiglu};
 pub use attention::{causal_attention, joined_causal_attention};
 pub use cross_entropy::cross_entropy;
 pub use dropout::{Mask, dropout};

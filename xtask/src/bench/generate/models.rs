@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use inkling::convert::Source;
+use inkling::convert::Model;
 use inkling::files::Files;
 use inkling::kernels::Format;
 use inkling::model::{self, Fields};
@@ -54,7 +54,7 @@ pub fn gguf(shape: &Shape, storage: Storage) -> Result<PathBuf> {
     whole(&place, |part| match storage {
         Storage::Plain(format) => {
             let mut out = BufWriter::new(File::create(part)?);
-            Source::open(Files::open(&source)?)?.write_gguf(format, shape.title, &mut out)?;
+            Model::open(Files::open(&source)?)?.write_gguf(format, shape.title, &mut out)?;
             Ok(())
         }
         Storage::Q4KM => mixture::write(&source, part),
