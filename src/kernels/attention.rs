@@ -34,8 +34,10 @@ pub enum Reach {
     Causal,
     /// Of these only the last so many, itself among them (sliding window, Beltagy et al. 2020).
     Window(usize),
-    /// All of them: a text that is read as a whole, or another one.
+    /// All of them, in a text that is read as a whole.
     All,
+    /// All of another text.
+    Across,
     /// Those at most so far away, on both sides.
     Around(usize),
 }
@@ -47,7 +49,7 @@ impl Reach {
         match self {
             Self::Causal => 0..to_here,
             Self::Window(last) => to_here.saturating_sub(last)..to_here,
-            Self::All => 0..total,
+            Self::All | Self::Across => 0..total,
             Self::Around(far) => at.saturating_sub(far)..to_here.saturating_add(far).min(total),
         }
     }
@@ -57,8 +59,13 @@ impl Reach {
         match self {
             Self::Causal => true,
             Self::Window(last) => last >= length,
-            Self::All | Self::Around(_) => false,
+            Self::All | Self::Across | Self::Around(_) => false,
         }
+    }
+
+    /// Whether a text can only be read as a whole. Where it can be read in slices, how it is cut must not change a bit.
+    fn is_whole(self) -> bool {
+        matches!(self, Self::All | Self::Around(_))
     }
 }
 
@@ -147,9 +154,9 @@ pub fn attention(
     const ALONE: usize = 1 << 15;
     /// Positions of one part: they read the same keys and values.
     const POSITIONS: usize = 32;
-    /// Positions from which products of matrices are quicker than one row after the other.
+    /// Positions from which products of matrices are quicker than one after the other.
     const MANY: usize = 8;
-    let Heads { query, key_value, dim, .. } = heads;
+    let Heads { query, key_value, dim, reach, .. } = heads;
     let (width, shared) = (query * dim, query / key_value);
     let n = q.len() / width;
     let total = held.first().map_or(0, |head| head.len(dim));
@@ -157,7 +164,7 @@ pub fn attention(
     let shown = weights.filter(|weights| weights.len() == query * n * total).map(Shared::new);
     let call = Call { heads, q, n, past, total, bias, out: Shared::new(&mut out), shown };
     let part = |head: usize, positions: Range<usize>| match &held[head / shared] {
-        Held { keys: Rows::F32(keys), values: Rows::F32(values) } if positions.len() >= MANY => {
+        Held { keys: Rows::F32(keys), values: Rows::F32(values) } if reach.is_whole() && positions.len() >= MANY => {
             call.together(head, positions, keys, values)
         }
         held => call.in_turn(head, positions, held),
@@ -220,7 +227,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Positions of a head all at once, as two products of matrices.
+    /// Positions of a head all at once, as two products of matrices; each is summed in another order than
+    /// [`Self::in_turn`] has.
     fn together(&self, head: usize, positions: Range<usize>, keys: &[f32], values: &[f32]) -> Result<()> {
         let Heads { dim, scale, .. } = self.heads;
         let (width, rows) = (self.width(), positions.len());
@@ -433,7 +441,7 @@ mod tests {
 
     #[test]
     fn attention_is_its_plain_twin() {
-        let reaches = [Reach::Causal, Reach::Window(4), Reach::All, Reach::Around(3)];
+        let reaches = [Reach::Causal, Reach::Window(4), Reach::All, Reach::Across, Reach::Around(3)];
         let shapes = [
             (1, 1, 4, 0, 1),
             (4, 2, 6, 3, 5),
