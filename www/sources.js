@@ -18,8 +18,11 @@ const WEIGHTS = 'model.safetensors';
 const GGUF = 'model.gguf';
 const WEIGHTS_INDEX = 'model.safetensors.index.json';
 /** What a tokenizer may be kept in, in words. */
-const TOKENIZER_FILES = 'tokenizer.json (or vocab.json and merges.txt, or vocab.txt)';
-const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
+const TOKENIZER_FILES =
+  'tokenizer.json (or vocab.json and merges.txt, vocab.txt, spiece.model, sentencepiece.bpe.model, or source.spm and vocab.json)';
+/** What a tokenizer may be kept in besides vocab.json and merges.txt: in the first of these that there is. */
+const TOKENIZERS = ['vocab.txt', 'spiece.model', 'sentencepiece.bpe.model'];
+const OPTIONAL = ['generation_config.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja'];
 
 /** What a model that makes vectors of texts says about how, once it has the first of these. */
 const VECTORS = ['modules.json', 'sentence_bert_config.json', '1_Pooling/config.json'];
@@ -110,8 +113,14 @@ async function probe(folder, download) {
 
   const tokenizer = async () => {
     if (await download.optional(at('tokenizer.json'), 'tokenizer.json')) return;
-    const parts = await Promise.all(['vocab.json', 'merges.txt'].map((name) => download.optional(at(name), name)));
-    if (!parts.includes(false) || (await download.optional(at('vocab.txt'), 'vocab.txt'))) return;
+    const [pieces, merges] = await Promise.all(['vocab.json', 'merges.txt'].map((name) => download.optional(at(name), name)));
+    if (pieces && merges) return;
+    // Marian's: a model for both sides or one for each, and so the vocabulary.
+    if (pieces && (await download.optional(at('source.spm'), 'source.spm'))) {
+      await Promise.all(['target.spm', 'target_vocab.json'].map((name) => download.optional(at(name), name)));
+      return;
+    }
+    for (const name of TOKENIZERS) if (await download.optional(at(name), name)) return;
     throw new SourceError('missing_file', `${folder.href}: expected ${TOKENIZER_FILES}, found none of them`);
   };
 

@@ -3,7 +3,8 @@
  * button all work. A view other than the first is fetched when it is opened for the first time.
  */
 
-import { byId } from './notices.js';
+import { t } from './i18n.js';
+import { byId, element } from './notices.js';
 
 /** @import { Entry } from './catalog.js' */
 /** @import { Model } from './inkling.js' */
@@ -34,6 +35,9 @@ const VIEWS = {
   fill: () => import('./views/tasks/fill.js'),
   search: () => import('./views/tasks/search.js'),
 };
+
+/** Milliseconds after which a view that is still being fetched says so. */
+const PATIENCE = 300;
 
 /** @type {Set<string>} */
 const opened = new Set();
@@ -68,8 +72,16 @@ export function startViews(page, onError) {
     const fetchView = VIEWS[name];
     if (!fetchView || opened.has(name)) return;
     opened.add(name);
-    fetchView().then(
-      (view) => view.open(byId(name), page),
+    const root = byId(name);
+    const waiting = Object.assign(element('p', ''), { className: 'view-waiting', role: 'status' });
+    root.prepend(waiting);
+    const timer = setTimeout(() => (waiting.textContent = t('view.fetching')), PATIENCE);
+    const fetched = fetchView().finally(() => {
+      clearTimeout(timer);
+      waiting.remove();
+    });
+    fetched.then(
+      (view) => view.open(root, page),
       (error) => {
         opened.delete(name);
         onError(error);

@@ -21,6 +21,13 @@ fn model() -> PathBuf {
 /// The page with the tiny model and the Chat view open.
 async fn chatting(host: &Host) -> Page {
     let page = Page::ready(&host.address("/")).await;
+    chat_with_model(&page).await;
+    page
+}
+
+/// Opens the tiny model and the Chat view.
+async fn chat_with_model(page: &Page) {
+    page.eval("location.hash = 'write'", vec![]).await;
     page.choose(&model()).await;
     page.wait_for(
         "the tiny model",
@@ -33,7 +40,14 @@ async fn chatting(host: &Host) -> Page {
     page.wait_for("the view", "return document.querySelector('#chat-draft')?.checkVisibility() === true", Value::Null)
         .await;
     page.eval("document.querySelector('#chat-length').value = 12", vec![]).await;
-    page
+}
+
+/// Whether a message is answered as it is natively.
+pub async fn replies(page: &Page) {
+    chat_with_model(page).await;
+    say(page, "The quick brown fox").await;
+    let (_, _, reply) = native(json!([{ "role": "user", "content": "The quick brown fox" }]), 12);
+    assert_eq!(turns(page).await[1].1, reply);
 }
 
 /// Sends a message and waits for the end of the reply.

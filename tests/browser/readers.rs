@@ -39,15 +39,20 @@ fn rounded(value: &Value) -> Value {
 }
 
 impl Page {
-    /// Opens a task page with a fixture, whose folder is chosen in the page's own field.
-    async fn reader(&self, view: &str, model: &str) {
+    /// Opens a task page with a fixture of tests/fixtures, whose folder is chosen in the page's own field.
+    pub async fn opens(&self, view: &str, fixture: &str) {
         self.eval("location.hash = arguments[0]", vec![json!(view)]).await;
         let there = "return document.querySelector(`#${arguments[0]}-folder`) !== null";
         self.wait_for(view, there, json!(view)).await;
-        self.press(&format!("#{view}-folder"), &path(model)).await;
+        let folder = process::root().join("tests/fixtures").join(fixture);
+        self.press(&format!("#{view}-folder"), &folder.display().to_string()).await;
         let ready = "const [view] = arguments[0];
             return document.querySelector(`#${view}`).dataset.state === 'ready' && !document.querySelector(`#${view} .task-loading:not([hidden])`)";
-        self.wait_for(&format!("{model} on {view}"), ready, json!([view])).await;
+        self.wait_for(&format!("{fixture} on {view}"), ready, json!([view])).await;
+    }
+
+    async fn reader(&self, view: &str, model: &str) {
+        self.opens(view, &format!("encoders/{model}")).await;
     }
 
     async fn texts(&self, selector: &str) -> Vec<String> {
@@ -89,6 +94,11 @@ async fn gaps_are_filled_by_button_and_by_word() {
     let tokens: Vec<&str> =
         wanted.as_array().unwrap().iter().map(|one| one["token_str"].as_str().unwrap().trim()).collect();
     assert_eq!(page.texts("#fill .task-token").await, tokens);
+    assert_eq!(page.eval("return document.activeElement.className", vec![]).await, json!("task-word"));
+    // A gap as one writes it who knows no model's name for it.
+    page.fill_in("#fill-text", "the ___ brown fox").await;
+    page.click("#fill .task-go").await;
+    page.wait_for("the gap", &format!("{text} === 'the [MASK] brown fox'"), Value::Null).await;
     // Two gaps, of which one is filled by a candidate.
     page.fill_in("#fill-text", "[MASK] quick [MASK] fox").await;
     page.click("#fill .task-go").await;

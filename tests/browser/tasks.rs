@@ -103,17 +103,79 @@ async fn a_long_translation_shows_how_far_it_is_and_stops() {
     page.finish().await;
 }
 
+/// Each page for the first time when there is no network: with what ships, or a model out of files.
 #[tokio::test]
-async fn translating_needs_no_network() {
+async fn task_pages_need_no_network() {
     let Some(dist) = dist() else { return };
     let host = Host::isolated(&dist).await;
     let page = Page::ready(&host.address("/")).await;
     wait_until_kept(&page).await;
     host.stop().await;
+    page.reload().await;
     page.task("translate", "ready").await;
     page.put("#translate-text", "Can you help me?").await;
     page.perform("translate").await;
     assert_eq!(page.shown("#translate-result").await, translated("Can you help me?", 4));
+
+    page.task("fill", "ready").await;
+    page.put("#fill-text", "Tom and his dog went to the [MASK] to play.").await;
+    page.perform("fill").await;
+    assert_eq!(page.shown("#fill .task-token").await, "park");
+
+    for (view, fixture, fields, result) in [
+        ("summarise", "seq2seq/t5-relu-tied", [("text", "The quick brown fox."); 2], "#summarise-result"),
+        ("ask", "encoders/bert-answer", [("text", "It is a house."), ("question", "What is it?")], "#ask .task-token"),
+        ("search", "encoders/bert-sentences", [("text", "A fox.\n\nA house."), ("query", "a fox")], "#search-hits li"),
+    ] {
+        page.opens(view, fixture).await;
+        for (field, text) in fields {
+            page.put(&format!("#{view}-{field}"), text).await;
+        }
+        page.perform(view).await;
+        assert_ne!(page.shown(result).await, "", "{view}");
+    }
+    crate::chat::replies(&page).await;
+}
+
+/// An encoder-decoder writes on its pages what it writes natively, by beams, and shows which words it looked at.
+#[tokio::test]
+async fn an_encoder_decoder_translates_and_summarises() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    let model = "tests/fixtures/seq2seq/t5-relu-tied";
+    let mut native = engine(model);
+    let mut writes = |prompt: &str, settings: Value| {
+        let ids = native.encode_prompt(prompt).unwrap();
+        generate(&mut native, &ids, &settings).unwrap()[0].text.trim().to_string()
+    };
+    page.opens("translate", "seq2seq/t5-relu-tied").await;
+    let sentence = "The quick brown fox was in the house.";
+    for beams in [1, 4] {
+        page.put("#translate-text", sentence).await;
+        page.put("#translate-beams", &beams.to_string()).await;
+        page.perform("translate").await;
+        let target = page.eval("return document.querySelector('#translate-to').value", vec![]).await;
+        let language = json!({ "de": "German", "fr": "French", "ro": "Romanian" })[target.as_str().unwrap()].clone();
+        let prompt = format!("translate English to {}: {sentence}", language.as_str().unwrap());
+        let room = 2 * engine(model).encode_prompt(sentence).unwrap().len() + 14;
+        let wanted = writes(&prompt, json!({ "do_sample": false, "num_beams": beams, "max_new_tokens": room }));
+        assert_eq!(page.shown("#translate-result").await.trim(), wanted, "{beams} beams");
+    }
+    page.click("#translate .task-attention summary").await;
+    let words = "return document.querySelectorAll('#translate .task-alignments .task-look').length > 3";
+    page.wait_for("the words that were looked at", words, Value::Null).await;
+
+    page.opens("summarise", "seq2seq/t5-relu-tied").await;
+    page.put("#summarise-text", sentence).await;
+    for (length, least, most) in [("short", 8, 32), ("long", 56, 180)] {
+        page.put("#summarise-length", length).await;
+        page.perform("summarise").await;
+        let settings = json!({ "do_sample": false, "num_beams": 4, "no_repeat_ngram_size": 3, "min_new_tokens": least, "max_new_tokens": most });
+        let wanted = writes(&format!("summarize: {sentence}"), settings);
+        assert_eq!(page.shown("#summarise-result").await.trim(), wanted, "{length}");
+    }
+    page.finish().await;
 }
 
 #[tokio::test]
@@ -132,6 +194,11 @@ async fn a_page_without_a_model_says_what_it_is_for_and_what_the_open_one_can_do
         let disabled = format!("return document.querySelector('#{name} .task-go').disabled");
         assert_eq!(page.eval(&disabled, vec![]).await, json!(true));
     }
+    // A model that was not trained for it can be had, but not unasked.
+    let here = "return document.querySelector('#search .task-row [data-model=gaps]')?.disabled";
+    assert_eq!(page.eval(here, vec![]).await, json!(false));
+    page.click("#search .task-example").await;
+    assert!(page.shown("#search .task-status").await.starts_with("No model is open"));
     // A text that is dropped is the page's text, and not a model.
     let drop = "
         const dataTransfer = new DataTransfer();
@@ -186,4 +253,30 @@ async fn programs_translate_and_are_told_what_a_model_cannot_do() {
     });
     assert_eq!(found, wanted);
     page.finish().await;
+}
+
+/// A folder of any host is a model, whatever its tokenizer and its chat template are kept in.
+#[tokio::test]
+async fn a_folder_of_a_host_is_a_model() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let models = Host::shared(&xtask::process::root().join("tests/fixtures")).await;
+    let page = Page::ready(&host.address("/")).await;
+    let script = "
+        const { load } = await import(new URL('inkling.js', document.baseURI));
+        const found = [];
+        for (const folder of ['seq2seq/t5-relu-tied', 'seq2seq/marian-tied', 'chat/llama']) {
+            const model = await load({ url: arguments[0] + folder }).catch((error) => ({ task: error.message }));
+            found.push([folder, model.task, model.info?.tasks.includes('chat')]);
+            await model.dispose?.();
+        }
+        return found;";
+    let found = page.eval(script, vec![json!(models.address("/"))]).await;
+    let wanted = json!([
+        ["seq2seq/t5-relu-tied", "text2text-generation", false],
+        ["seq2seq/marian-tied", "translation", false],
+        ["chat/llama", "text-generation", true],
+    ]);
+    assert_eq!(found, wanted);
+    // What the other host lacks is asked for in vain, which browsers write down.
 }

@@ -79,6 +79,7 @@ export default {
   'update.later': 'Later',
 
   'status.starting': 'Starting…',
+  'view.fetching': 'Fetching this page…',
   'status.loading': 'Opening {name}. You can already write.',
   'status.ready': 'Ready.',
   'status.reading': 'Reading your text…',

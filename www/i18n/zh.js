@@ -81,6 +81,7 @@ export default {
   'update.later': '以后再说',
 
   'status.starting': '正在启动……',
+  'view.fetching': '正在获取此页面…',
   'status.loading': '正在打开{name}，现在就可以开始写。',
   'status.ready': '就绪。',
   'status.reading': '正在阅读你的文字……',

@@ -13,15 +13,17 @@ import { TextField } from './textfield.js';
 
 /** What stands for a gap while no model says what it calls one. */
 const GAP = '[MASK]';
+/** Gaps in other words. */
+const WRITTEN = /_{2,}|\[mask\]|<mask>/gi;
 const CANDIDATES = 8;
 /** Of a longer text, only the beginning can be clicked. */
 const MOST_WORDS = 250;
 
-/** With a gap where `_` is. @type {[string, string][]} */
+/** With a gap where `_` is; of no one's language is code. @type {[string, string][]} */
 const EXAMPLES = [
   ['en', 'The little fox was _ of the dark.'],
   ['en', 'She opened the _ and looked inside.'],
-  ['en', 'for i in _(10):\n    print(i)'],
+  ['', 'for i in _(10):\n    print(i)'],
   ['zh', '北京是中国的首_。'],
   ['zh', '春天来了，花都_了。'],
   ['fr', 'Paris est la _ de la France.'],
@@ -69,8 +71,10 @@ class Fill {
   }
 
   #offer() {
-    const own = this.#frame.serving?.entry.languages ?? [];
+    const { languages: own = [], prompts = [] } = this.#frame.serving?.entry ?? {};
     const fits = EXAMPLES.filter(([lang]) => own.length === 0 || own.includes(lang) || own.includes('mul'));
+    // A model of the list has examples of its own.
+    if (prompts.length > 0) fits.splice(0, fits.length, ...prompts.map((prompt) => /** @type {[string, string]} */ ([own[0] ?? '', prompt.replace(GAP, '_')])));
     this.#frame.offer(fits.map(([lang, text]) => ({ text: text.replace('_', '____'), lang, run: () => this.#example(text, lang) })));
   }
 
@@ -119,7 +123,11 @@ class Fill {
   /** @param {number} start @param {number} end */
   #remove(start, end) {
     const text = this.#text.value;
+    const at = [...this.#words.querySelectorAll('button')].findIndex((one) => one === document.activeElement);
     this.#text.set(text.slice(0, start) + this.#mask + text.slice(end));
+    // The word's button is gone, and the keyboard stays where it was.
+    const next = [...this.#words.querySelectorAll('button')].at(Math.max(0, at - 1));
+    if (at >= 0) next ? next.focus() : this.#text.area.focus();
     void this.#go();
   }
 
@@ -138,9 +146,11 @@ class Fill {
 
   async #go() {
     const frame = this.#frame;
+    if (this.#text.value.trim() === '') return frame.say('tasks.empty');
+    // As people write gaps who do not know what this model calls one.
+    if (!this.#text.value.includes(this.#mask)) this.#text.set(this.#text.value.replace(WRITTEN, this.#mask));
     const text = this.#text.value;
-    if (text.trim() === '') return frame.say('tasks.empty');
-    if (!text.includes(this.#mask)) return frame.say('fill.nogap');
+    if (!text.includes(this.#mask)) return frame.say('fill.nogap', { mask: this.#mask });
     frame.result.replaceChildren();
     const found = await frame.run(({ model, signal }) => model.fillMask(text, { top_k: CANDIDATES, signal }));
     if (found && this.#text.value === text) this.#show(gaps(found));
@@ -158,7 +168,7 @@ class Fill {
         };
         tell(candidates[0]);
         const list = make('ol', { class: 'task-candidates' }, ...candidates.map((filled) => this.#candidate(filled, gap, () => tell(filled))));
-        return make('section', { class: 'task-filled' }, make('h3', { text: many ? t('fill.gap', { number: gap + 1 }) : t('fill.candidates') }), list, whole, attentionOf(this.#frame, this.#text.value, gap, this.#mask));
+        return make('section', { class: 'task-filled' }, many ? make('h3', { text: t('fill.gap', { number: gap + 1 }) }) : make('h3', { words: 'fill.candidates' }), list, whole, attentionOf(this.#frame, this.#text.value, gap, this.#mask));
       }),
     );
     this.#frame.copyable(true);

@@ -120,8 +120,9 @@ export class Frame {
     this.#showRecorded(false);
     if (model === this.#before) return;
     this.#before = model;
-    // What another model was asked for is of no use.
+    // What another model was asked for is of no use, nor what it said to that.
     this.#running?.abort();
+    this.#alert.replaceChildren();
     this.onServing();
   }
 
@@ -167,6 +168,7 @@ export class Frame {
   async run(work, { quiet = false } = {}) {
     const { serving } = this;
     if (!serving) {
+      this.say(this.served.loading ? 'tasks.wait' : 'tasks.choose');
       this.models.focus();
       return null;
     }
@@ -189,8 +191,12 @@ export class Frame {
         this.say('tasks.progress.of', { done, total });
       };
       const result = await work({ ...serving, signal, progress });
-      if (mine.signal.aborted) return null;
-      if (this.#running === mine) this.say(quiet ? null : 'tasks.done', { seconds: number((performance.now() - began) / 1000, { maximumFractionDigits: 1 }) });
+      if (mine.signal.aborted) {
+        if (this.#running === mine) this.say(quiet ? null : 'tasks.stopped');
+        return null;
+      }
+      const seconds = Math.max(0.1, (performance.now() - began) / 1000);
+      if (this.#running === mine) this.say(quiet ? null : 'tasks.done', { seconds: number(seconds, { maximumFractionDigits: 1 }) });
       return result;
     } catch (error) {
       const { code, name } = /** @type {{ code?: string, name?: string }} */ (error ?? {});
@@ -230,7 +236,7 @@ export class Frame {
   /** Says what went wrong. @param {unknown} error @param {{ words?: string, values?: Record<string, string | number> }} [more] */
   fail(error, { words, values } = {}) {
     const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error ?? {});
-    const known = words ?? [`tasks.error.${code}`, `error.${code}`].find((key) => has(`${key}.title`)) ?? 'error.engine';
+    const known = words ?? [`${this.name}.error.${code}`, `tasks.error.${code}`, `error.${code}`].find((key) => has(`${key}.title`)) ?? 'error.engine';
     fillAlert(this.#alert, known, { detail: message, values, actions: [{ label: 'action.dismiss', run: () => this.#alert.replaceChildren() }] });
     this.#alert.dataset.code = code;
   }

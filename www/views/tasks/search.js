@@ -125,7 +125,10 @@ class Search {
     const question = this.#query.value.trim();
     if (this.#text.value.trim() === '') return frame.say('tasks.empty');
     const quick = this.#ready();
-    if (quick && question === '') return this.#changed();
+    if (quick && question === '') {
+      this.#changed();
+      return frame.say('search.ask');
+    }
     const found = await frame.run(
       async (work) => {
         const index = await this.#embedded(work);

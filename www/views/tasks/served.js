@@ -17,6 +17,9 @@ import { load } from '../../inkling.js';
 /** A model that ships and is no larger is opened without being asked for, in bytes. */
 const LIGHT = 12e6;
 
+/** What every model that reads can do; nobody is served by one that was not trained for it before they choose it. */
+const VECTORS = 'feature-extraction';
+
 /** Errors after which a model is gone. */
 export const FATAL = ['crashed', 'out_of_memory', 'disposed'];
 
@@ -73,7 +76,7 @@ export class Served {
   begin(tasks) {
     if (this.loading || this.failure || this.of(tasks)) return;
     const before = tasks.map((task) => this.#last.get(task)).find((entry) => entry !== undefined);
-    const able = this.page.models().filter((entry) => entry.tasks?.some((task) => tasks.includes(task)));
+    const able = this.page.models().filter((entry) => entry.tasks?.some((task, i) => tasks.includes(task) && (i === 0 || task !== VECTORS)));
     const next = before ?? able.find((entry) => 'url' in entry.source && (bytesOf(entry) ?? Infinity) <= LIGHT);
     if (next) void this.open(next);
   }

@@ -115,6 +115,7 @@ class Summarise {
     const text = this.#text.value.trim();
     if (text === '') return this.#frame.say('tasks.empty');
     this.#clear();
+    let refused = false;
     await this.#frame.run(async (work) => {
       const { model, signal } = work;
       const context = model.info.encoder?.contextLength ?? model.info.contextLength;
@@ -123,12 +124,15 @@ class Summarise {
       if (signal.aborted) return;
       if (tokens <= limit) return void (await this.#write(text, work));
       const parts = await inParts(text, limit, work);
-      if (!byPart) return this.#refuse(tokens, context, parts.length);
+      if (signal.aborted) return;
+      refused = !byPart;
+      if (refused) return this.#refuse(tokens, context, parts.length);
       for (const [done, part] of parts.entries()) {
         work.progress(done, parts.length);
         await this.#write(part, work);
       }
     });
+    if (refused) this.#frame.say(null);
     this.#frame.copyable(!this.#result.hidden && this.#result.textContent !== '');
     return undefined;
   }

@@ -34,6 +34,17 @@ const CLOSE = ['zh', 'ja', 'th'];
 /** How many tokens a translation may have for those of its sentence. @param {number} tokens */
 const room = (tokens) => Math.min(2 * tokens + 16, 400);
 
+/** The letters of languages, by the names of their scripts in BCP 47. @type {Record<string, RegExp | undefined>} */
+const SCRIPTS = {
+  Latn: /\p{Script=Latin}/u,
+  Cyrl: /\p{Script=Cyrillic}/u,
+  Arab: /\p{Script=Arabic}/u,
+  Hans: /\p{Script=Han}/u,
+  Hant: /\p{Script=Han}/u,
+  Jpan: /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]/u,
+  Kore: /[\p{Script=Hangul}\p{Script=Han}]/u,
+};
+
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
   new Translate(root, page);
@@ -111,12 +122,12 @@ class Translate {
   async #go() {
     const frame = this.#frame;
     const text = this.#source.value;
-    if (text.trim() === '') return frame.say('tasks.empty');
-    const [from, to] = [this.#from.value, this.#to.value];
-    const beams = Number(this.#beams.value);
     this.#target.replaceChildren();
     frame.result.replaceChildren();
     frame.copyable(false);
+    if (text.trim() === '') return frame.say('tasks.empty');
+    const [from, to] = [this.#from.value, this.#to.value];
+    const beams = Number(this.#beams.value);
     /** @type {Pair[]} */
     const pairs = [];
     const direction = this.#directions.find((one) => (one.from ?? '') === from && (one.to ?? '') === to);
@@ -149,10 +160,19 @@ class Translate {
       }
     });
     frame.copyable(this.#target.textContent !== '');
+    if (isForeign(text, from)) frame.result.append(make('p', { class: 'task-foreign', words: 'translate.foreign' }));
     const alignment = alignmentOf(frame, pairs);
     if (alignment) frame.result.append(alignment);
     return undefined;
   }
+}
+
+/** Whether a text is hardly in the letters of the language it is said to be in. @param {string} text @param {string} language */
+function isForeign(text, language) {
+  const script = language === '' ? undefined : new Intl.Locale(language).maximize().script;
+  const pattern = script ? SCRIPTS[script] : undefined;
+  const letters = text.match(/\p{L}/gu) ?? [];
+  return pattern !== undefined && letters.filter((letter) => pattern.test(letter)).length < letters.length / 2;
 }
 
 /** What stands between two sentences of a translation. @param {string} after  what stood there in the original @param {string} to @param {boolean} last */
