@@ -178,6 +178,9 @@ export class Frame {
     this.#alert.replaceChildren();
     this.#busy(!quiet);
     const began = performance.now();
+    const said = this.#repeat;
+    // What is over in a moment leaves what was said before.
+    const end = (/** @type {() => void} */ say) => (quiet ? (this.#repeat = said)() : say());
     const slow = setTimeout(() => this.#running === mine && this.say('tasks.slow'), SLOW);
     if (!quiet) this.say('tasks.working');
     try {
@@ -192,11 +195,11 @@ export class Frame {
       };
       const result = await work({ ...serving, signal, progress });
       if (mine.signal.aborted) {
-        if (this.#running === mine) this.say(quiet ? null : 'tasks.stopped');
+        if (this.#running === mine) end(() => this.say('tasks.stopped'));
         return null;
       }
       const seconds = Math.max(0.1, (performance.now() - began) / 1000);
-      if (this.#running === mine) this.say(quiet ? null : 'tasks.done', { seconds: number(seconds, { maximumFractionDigits: 1 }) });
+      if (this.#running === mine) end(() => this.say('tasks.done', { seconds: number(seconds, { maximumFractionDigits: 1 }) }));
       return result;
     } catch (error) {
       const { code, name } = /** @type {{ code?: string, name?: string }} */ (error ?? {});
