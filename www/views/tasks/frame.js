@@ -172,14 +172,15 @@ export class Frame {
       this.models.focus();
       return null;
     }
+    // What is over in a moment leaves what was said before, but for how far something is that is given up now.
+    if (this.#running) this.say(null);
+    const said = this.#repeat;
     this.#running?.abort();
     const mine = new AbortController();
     this.#running = mine;
     this.#alert.replaceChildren();
     this.#busy(!quiet);
     const began = performance.now();
-    const said = this.#repeat;
-    // What is over in a moment leaves what was said before.
     const end = (/** @type {() => void} */ say) => (quiet ? (this.#repeat = said)() : say());
     const slow = setTimeout(() => this.#running === mine && this.say('tasks.slow'), SLOW);
     if (!quiet) this.say('tasks.working');
