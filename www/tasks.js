@@ -60,31 +60,31 @@ const SUMMARIZE = 'summarize: ';
 
 /** @param {Means} means @param {string} text @param {FillMaskOptions} options @returns {Promise<Filled[] | Filled[][]>} */
 export async function fillMask({ run }, text, options) {
-  const { top_k = 5, signal } = checked(options);
+  const { top_k = 5, signal, ...others } = checked(options);
   checkText('text', text);
   checkCount('top_k', top_k);
-  return run('fill-mask', { text, top_k }, { signal });
+  return run('fill-mask', { ...others, text, top_k }, { signal });
 }
 
 /** @param {Means} means @param {string} question @param {string} context @param {AnswerOptions} options @returns {Promise<Answer | Answer[]>} */
 export async function answer({ run }, question, context, options) {
-  const { top_k = 1, doc_stride, max_seq_len, max_answer_len = 15, handle_impossible_answer = false, onProgress, signal } = checked(options);
+  const { top_k = 1, doc_stride, max_seq_len, max_answer_len = 15, handle_impossible_answer = false, onProgress, signal, ...others } = checked(options);
   checkText('question', question);
   checkText('context', context);
   checkCount('top_k', top_k);
   checkCount('max_answer_len', max_answer_len);
-  const args = { question, context, top_k, doc_stride, max_seq_len, max_answer_len, handle_impossible_answer };
+  const args = { ...others, question, context, top_k, doc_stride, max_seq_len, max_answer_len, handle_impossible_answer };
   return run('question-answering', args, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} texts @param {EmbedOptions} options @returns {Promise<Float32Array[]>} */
 export async function embed({ run }, texts, options) {
-  const { pooling, normalize = true, truncate = false, onProgress, signal } = checked(options);
+  const { pooling, normalize = true, truncate = false, onProgress, signal, ...others } = checked(options);
   const all = typeof texts === 'string' ? [texts] : texts;
   if (!Array.isArray(all)) throw wrong('texts: a string or a list of them', texts);
   for (const text of all) checkText('texts', text);
   if (all.length === 0) return [];
-  return run('feature-extraction', { texts: all, pooling, normalize, truncate }, { onProgress, signal });
+  return run('feature-extraction', { ...others, texts: all, pooling, normalize, truncate }, { onProgress, signal });
 }
 
 /** @param {Means} means @param {string | string[]} text @param {TranslateOptions} options @returns {Promise<{ translation_text: string }[]>} */
