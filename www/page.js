@@ -2,20 +2,21 @@
 
 import { chooseArtifact } from './artifacts.js';
 import { load } from './inkling.js';
-import { LANGUAGES, getLanguage, onLanguage, setLanguage, t, translate } from './i18n.js';
+import { onLanguage, t, translate } from './i18n.js';
 import { Alternatives } from './alternatives.js';
 import { CowrittenText } from './document.js';
 import { Editor } from './editor.js';
 import { Examples } from './examples.js';
 import { Meters } from './meters.js';
-import { Notices, byId, element } from './notices.js';
+import { Notices, byId } from './notices.js';
+import { closeSettings, startLook } from './look.js';
 import { Picker } from './models.js';
 import { titleOf } from './catalog.js';
 import { Settings } from './settings.js';
 import { Sharing } from './sharing.js';
 import { UnknownNote } from './unknown.js';
 import { Writer } from './writer.js';
-import { kept, recallInTab, remember, rememberInTab } from './store.js';
+import { kept, recallInTab, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
 import { pagesFor } from './views/tasks/pages.js';
 import { isolate, offlineState, prepareOffline, update } from './offline.js';
@@ -387,47 +388,12 @@ addEventListener('pagehide', save);
 
 // ---- look and language ----
 
-const theme = /** @type {HTMLSelectElement} */ (byId('theme'));
-theme.value = document.documentElement.dataset.choice ?? 'auto';
-theme.addEventListener('change', () => {
-  document.documentElement.dataset.choice = theme.value;
-  dispatchEvent(new Event('inkling:theme'));
-  remember('theme', theme.value);
-});
-
-const language = /** @type {HTMLSelectElement} */ (byId('language'));
-for (const [code, { name, locale }] of Object.entries(LANGUAGES)) {
-  language.append(Object.assign(element('option', name), { value: code, lang: locale }));
-}
-language.value = getLanguage();
-language.addEventListener('change', () => setLanguage(language.value));
+startLook();
 onLanguage(() => {
   notices.repeat();
   meters.show();
   show();
 });
-
-const narrow = matchMedia('(max-width: 46rem)');
-
-/** On a wide screen the settings stand beside the text, on a narrow one they cover everything. @param {boolean} open */
-function toggleSettings(open) {
-  const cover = open && narrow.matches;
-  byId('settings').classList.toggle('sheet-open', cover);
-  byId('settings').classList.toggle('closed', !open && !narrow.matches);
-  byId('settings-toggle').setAttribute('aria-expanded', String(open));
-  for (const covered of document.querySelectorAll('header, #tasks, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
-}
-byId('settings-toggle').addEventListener('click', () => {
-  toggleSettings(byId('settings-toggle').getAttribute('aria-expanded') !== 'true');
-  if (narrow.matches) byId('settings-close').focus();
-});
-function closeSettings() {
-  toggleSettings(false);
-  byId('settings-toggle').focus();
-}
-byId('settings-close').addEventListener('click', closeSettings);
-narrow.addEventListener('change', () => toggleSettings(!narrow.matches));
-toggleSettings(!narrow.matches);
 
 // ---- the other views ----
 
