@@ -35,6 +35,10 @@ let line = null;
  */
 export async function applyChatTemplate(own, messages, options) {
   if (!Array.isArray(messages)) throw wrong('messages: a list of objects with role and content', messages);
+  messages.forEach((message, i) => {
+    if (!isObject(message)) throw wrong(`messages[${i}]: an object with role and content`, message);
+    if (typeof message.role !== 'string') throw wrong(`messages[${i}].role: a string`, message.role);
+  });
   if (!isObject(options)) throw wrong('options: an object', options);
   const { chat_template: other, ...variables } = options;
   const template = other ?? own?.template;

@@ -8,6 +8,7 @@ import { bytesOf, defaultOf, goesOn, inLanguage, readCatalog, titleOf } from './
 import { acceptDrops } from './drops.js';
 import { Menu } from './menu.js';
 import { button, byId, element } from './notices.js';
+import { openOwn } from './own.js';
 
 /** @import { Entry } from './catalog.js' */
 /** @import { NamedBlob } from './protocol.js' */
@@ -31,14 +32,14 @@ export class Picker {
     for (const id of ['files', 'folder']) {
       const input = /** @type {HTMLInputElement} */ (byId(id));
       input.addEventListener('change', () => {
-        this.#offer(Array.from(input.files ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file })));
+        this.#take(Array.from(input.files ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file })));
         // So that choosing the same file again is a change again.
         input.value = '';
         this.#files.close();
       });
     }
     acceptDrops(
-      (files) => this.#offer(files),
+      (files) => this.#take(files),
       (message) => this.onUnreadable(message),
     );
     this.#show();
@@ -97,12 +98,8 @@ export class Picker {
   }
 
   /** @param {NamedBlob[]} files */
-  #offer(files) {
-    const first = files[0];
-    if (!first) return;
-    const folder = first.name.includes('/') ? first.name.slice(0, first.name.indexOf('/')) : '';
-    const name = folder || (files.find((file) => /\.(gguf|safetensors)$/i.test(file.name)) ?? first).name;
-    this.onPick({ id: `own:${name}`, source: { files }, languages: [], title: { en: name } });
+  #take(files) {
+    openOwn(files, (entry) => this.onPick(entry));
   }
 
   #show() {

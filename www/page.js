@@ -2,20 +2,21 @@
 
 import { chooseArtifact } from './artifacts.js';
 import { load } from './inkling.js';
-import { LANGUAGES, getLanguage, onLanguage, setLanguage, t, translate } from './i18n.js';
+import { onLanguage, t, translate } from './i18n.js';
 import { Alternatives } from './alternatives.js';
 import { CowrittenText } from './document.js';
 import { Editor } from './editor.js';
 import { Examples } from './examples.js';
 import { Meters } from './meters.js';
-import { Notices, byId, element } from './notices.js';
+import { Notices, byId } from './notices.js';
+import { closeSettings, startLook } from './look.js';
 import { Picker } from './models.js';
 import { titleOf } from './catalog.js';
 import { Settings } from './settings.js';
 import { Sharing } from './sharing.js';
 import { UnknownNote } from './unknown.js';
 import { Writer } from './writer.js';
-import { kept, recallInTab, remember, rememberInTab } from './store.js';
+import { kept, recallInTab, rememberInTab } from './store.js';
 import { currentView, startViews } from './views.js';
 import { pagesFor } from './views/tasks/pages.js';
 import { isolate, offlineState, prepareOffline, update } from './offline.js';
@@ -24,11 +25,15 @@ import { noted, unfinished } from './store/memo.js';
 /** @import { Model } from './inkling.js' */
 /** @import { Entry } from './catalog.js' */
 /** @import { From } from './writer.js' */
+/** @import { Page } from './views.js' */
+/** @import { Serving } from './views/tasks/served.js' */
 
 const SAVE_AFTER = 400;
 const COUNT_AFTER = 500;
 /** A longer text is counted by the next continuation, not at every pause in typing. */
 const MOST_COUNTED = 50_000;
+/** Views that look into a model, whatever it does. */
+const LOOKING = ['inside', 'lessons'];
 
 const text = new CowrittenText();
 const area = /** @type {HTMLTextAreaElement} */ (byId('document'));
@@ -74,18 +79,17 @@ async function open(entry) {
       signal: mine.signal,
       onProgress: (progress) => notices.progress(titleOf(entry), progress),
     });
+    if (!goesOn(model) && !LOOKING.includes(currentView())) return void (await lend({ entry, model }, mine));
     await loaded?.model.dispose();
     use({ entry, model });
-    if (writes()) notices.status('status.ready');
-    else offerPages(model);
+    rest();
   } catch (error) {
     if (loading !== mine) return;
     const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
     const again = { label: /** @type {const} */ ('action.reload'), run: () => void open(entry) };
     if (code !== 'aborted') notices.error(code, { detail: message, remedies: loaded ? [] : [again] });
-    notices.status(code === 'aborted' && loaded ? 'status.cancelled' : loaded ? 'status.ready' : 'status.noModel');
-    picker.current(loaded?.entry ?? null);
-    examples.model(loaded?.entry ?? null);
+    back();
+    if (code === 'aborted' && writes()) notices.status('status.cancelled');
   } finally {
     if (loading === mine) {
       loading = null;
@@ -95,14 +99,36 @@ async function open(entry) {
   }
 }
 
-/** Whether the model in use goes on with a text. */
-const writes = () => loaded?.model.info.tasks.includes('text-generation') ?? false;
+/** Whether it goes on with a text. @param {Model} model */
+const goesOn = (model) => model.info.tasks.includes('text-generation');
 
-/** A model that does something else is of use on other pages. @param {Model} model */
-function offerPages({ info }) {
-  const remedies = pagesFor(info.tasks).map((name) => ({ label: /** @type {const} */ (`views.${name}`), run: () => void (location.hash = `#${name}`) }));
-  notices.error('wrong_task', { remedies });
-  notices.status('status.noModel');
+/** Whether the model in use goes on with a text. */
+const writes = () => loaded !== null && goesOn(loaded.model);
+
+/** A model that does something else is of use on other pages: they get it, and here the one before stays. @param {Serving} other @param {AbortController} mine  its load */
+async function lend({ entry, model }, mine) {
+  const { servedBy } = await import('./views/tasks/served.js');
+  servedBy(page).take({ entry, model });
+  if (loading !== mine) return;
+  back();
+  // The page may have begun with it, as with what was in use before a reload.
+  if (!loaded && picker.default && picker.default !== entry) await open(picker.default);
+  if (loading !== null && loading !== mine) return;
+  const remedies = pagesFor(model.info.tasks).map((name) => ({ label: /** @type {const} */ (`views.${name}`), run: () => void (location.hash = `#${name}`) }));
+  notices.error('wrong_task', { values: { name: titleOf(entry) }, remedies });
+}
+
+/** The model in use is the one from before. */
+function back() {
+  picker.current(loaded?.entry ?? null);
+  examples.model(loaded?.entry ?? null);
+  rest();
+}
+
+/** What the status line says when nothing goes on. */
+function rest() {
+  if (loaded && !writes()) notices.status('status.other', { name: titleOf(loaded.entry) });
+  else notices.status(loaded ? 'status.ready' : 'status.noModel');
 }
 
 /** @param {{ entry: Entry, model: Model } | null} next */
@@ -362,47 +388,12 @@ addEventListener('pagehide', save);
 
 // ---- look and language ----
 
-const theme = /** @type {HTMLSelectElement} */ (byId('theme'));
-theme.value = document.documentElement.dataset.choice ?? 'auto';
-theme.addEventListener('change', () => {
-  document.documentElement.dataset.choice = theme.value;
-  dispatchEvent(new Event('inkling:theme'));
-  remember('theme', theme.value);
-});
-
-const language = /** @type {HTMLSelectElement} */ (byId('language'));
-for (const [code, { name, locale }] of Object.entries(LANGUAGES)) {
-  language.append(Object.assign(element('option', name), { value: code, lang: locale }));
-}
-language.value = getLanguage();
-language.addEventListener('change', () => setLanguage(language.value));
+startLook();
 onLanguage(() => {
   notices.repeat();
   meters.show();
   show();
 });
-
-const narrow = matchMedia('(max-width: 46rem)');
-
-/** On a wide screen the settings stand beside the text, on a narrow one they cover everything. @param {boolean} open */
-function toggleSettings(open) {
-  const cover = open && narrow.matches;
-  byId('settings').classList.toggle('sheet-open', cover);
-  byId('settings').classList.toggle('closed', !open && !narrow.matches);
-  byId('settings-toggle').setAttribute('aria-expanded', String(open));
-  for (const covered of document.querySelectorAll('header, #tasks, #paper, #desk, footer')) covered.toggleAttribute('inert', cover);
-}
-byId('settings-toggle').addEventListener('click', () => {
-  toggleSettings(byId('settings-toggle').getAttribute('aria-expanded') !== 'true');
-  if (narrow.matches) byId('settings-close').focus();
-});
-function closeSettings() {
-  toggleSettings(false);
-  byId('settings-toggle').focus();
-}
-byId('settings-close').addEventListener('click', closeSettings);
-narrow.addEventListener('change', () => toggleSettings(!narrow.matches));
-toggleSettings(!narrow.matches);
 
 // ---- the other views ----
 
@@ -468,29 +459,28 @@ offlineState.watch((state) => {
 byId('update-now').addEventListener('click', () => (save(), void update()));
 byId('update-later').addEventListener('click', () => (byId('update').hidden = true));
 
-startViews(
-  {
-    write: (entry) => {
-      location.hash = '#write';
-      choose(entry);
-    },
-    current: () => loaded?.entry ?? null,
-    saved: offerSaved,
-    stored: (entries) => picker.offerStored(entries),
-    model: () => loaded?.model ?? null,
-    onModel: (listener) => void modelListeners.add(listener),
-    title: () => (loaded ? titleOf(loaded.entry) : ''),
-    text: () => text.text,
-    models: () => picker.all,
-    config: () => settings.config(),
-    use: (id) => {
-      wanted = id;
-      const entry = picker.find(id);
-      if (entry) choose(entry);
-    },
+/** What the other views may ask of this one. @type {Page} */
+const page = {
+  write: (entry) => {
+    location.hash = '#write';
+    choose(entry);
   },
-  (error) => notices.error('io', { detail: String(error) }),
-);
+  current: () => loaded?.entry ?? null,
+  saved: offerSaved,
+  stored: (entries) => picker.offerStored(entries),
+  model: () => loaded?.model ?? null,
+  onModel: (listener) => void modelListeners.add(listener),
+  title: () => (loaded ? titleOf(loaded.entry) : ''),
+  text: () => text.text,
+  models: () => picker.all,
+  config: () => settings.config(),
+  use: (id) => {
+    wanted = id;
+    const entry = picker.find(id);
+    if (entry) choose(entry);
+  },
+};
+startViews(page, (error) => notices.error('io', { detail: String(error) }));
 
 const apple = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 byId('generate-key').textContent = apple ? '⌘⏎' : 'Ctrl ⏎';

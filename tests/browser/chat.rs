@@ -240,6 +240,26 @@ async fn conversations_are_kept_if_wanted() {
     page.finish().await;
 }
 
+/// A reply that was cut is not said to be complete, and goes on where there is room only.
+#[tokio::test]
+async fn a_reply_that_is_cut_says_why() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = chatting(&host).await;
+    for (tokens, why, going_on) in [(5, "cut after 5 tokens", 1), (400, "context is full", 0)] {
+        page.eval("document.querySelector('#chat-length').value = arguments[0]", vec![json!(tokens)]).await;
+        page.set("min_new_tokens", json!(tokens)).await;
+        say(&page, "The quick brown fox").await;
+        let status = page.shown("#chat-status").await;
+        assert!(status.contains(why), "{status}");
+        let offers = "
+            await new Promise((done) => setTimeout(done, 300));
+            return document.querySelectorAll('#chat-turns [data-action=goon]').length";
+        assert_eq!(page.eval(offers, vec![]).await, json!(going_on), "{status}");
+    }
+    page.finish().await;
+}
+
 #[tokio::test]
 async fn a_reply_is_stopped_by_the_keyboard() {
     let Some(dist) = dist() else { return };
@@ -295,6 +315,7 @@ async fn templates_are_rendered_and_bounded_by_the_api() {
           hang: await code(nested + twin + '{% endwith %}'.repeat(80)),
           large: await code('x'.repeat(1 << 20)),
           none: await model.applyChatTemplate('no').catch((error) => error.code),
+          nobody: await model.chat([{ content: 'Hi' }]).next().catch((error) => error.code),
         };
         found.after = await code('{{ messages[0].content }}');
         let reply = '';
@@ -317,6 +338,7 @@ async fn templates_are_rendered_and_bounded_by_the_api() {
         ("hang", "template_limit"),
         ("large", "template_limit"),
         ("none", "bad_parameter"),
+        ("nobody", "bad_parameter"),
         ("after", "Hi <b>&"),
     ] {
         assert_eq!(found[name], json!(code), "{name}");

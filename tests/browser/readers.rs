@@ -244,10 +244,45 @@ async fn an_encoder_in_the_write_view_is_shown_its_page() {
     page.press("#folder", &path("bert-masked")).await;
     page.wait_for("the offer", "return document.querySelector('#error').dataset.code === 'wrong_task'", Value::Null)
         .await;
-    let disabled = "return document.querySelector('#generate').disabled";
-    assert_eq!(page.eval(disabled, vec![]).await, json!(true));
+    let kept = "return [document.querySelector('#model').dataset.model.startsWith('own:'), document.querySelector('#generate').disabled]";
+    assert_eq!(page.eval(kept, vec![]).await, json!([false, false]), "the model from before stays");
+    assert_eq!(page.shown("#status").await, "Ready.");
     page.click("#error .actions button").await;
     page.wait_for("the page for it", "return document.querySelector('#fill')?.dataset.state === 'ready'", Value::Null)
         .await;
+    assert!(page.shown("#fill .task-serving").await.contains("bert-masked"));
+
+    // A view that looks into models takes it; the Write view then says why it cannot go on, whatever fails besides.
+    page.eval("location.hash = 'inside'", vec![]).await;
+    page.press("#folder", &path("bert-masked")).await;
+    page.wait_for("the model", "return document.querySelector('#model').dataset.model === 'own:bert-masked' && document.body.dataset.state === 'ready'", Value::Null)
+        .await;
+    page.eval("location.hash = 'write'", vec![]).await;
+    page.choose(&process::root().join("tests/fixtures/encoders/bert-masked/config.json")).await;
+    page.wait_for("an error", "return document.querySelector('#error').textContent.trim() !== ''", Value::Null).await;
+    assert!(page.shown("#status").await.starts_with("bert-masked does not go on"));
+    page.finish().await;
+}
+
+/// A folder whose name says nothing is called what its description calls it.
+#[tokio::test]
+async fn a_folder_is_called_by_a_name_that_says_something() {
+    let Some(dist) = dist() else { return };
+    let host = Host::plain(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    let body = "
+        const { openOwn } = await import('./own.js');
+        const called = (name, config) => new Promise((done) => openOwn([{ name, blob: new Blob([config]) }], ({ title }) => done(title.en)));
+        const described = JSON.stringify({ _name_or_path: 'people/Their-Model/', model_type: 'bert' });
+        return [
+          await called('mine/config.json', described),
+          await called('model/config.json', described),
+          await called(`${'0a'.repeat(20)}/config.json`, described),
+          await called('main/config.json', JSON.stringify({ _name_or_path: './', model_type: 'bert' })),
+          await called('checkpoint-30/config.json', 'not JSON'),
+          await called('model.gguf', ''),
+        ];";
+    let wanted = json!(["mine", "Their-Model", "Their-Model", "bert", "checkpoint-30", "model.gguf"]);
+    assert_eq!(page.eval(body, vec![]).await, wanted);
     page.finish().await;
 }

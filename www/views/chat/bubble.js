@@ -36,8 +36,8 @@ export class Bubble {
     this.show();
   }
 
-  /** Shows the turn as it is now. @param {{ writing?: boolean, last?: boolean, possible?: boolean }} [state]  `possible`: the model could reply */
-  show({ writing = false, last = false, possible = true } = {}) {
+  /** Shows the turn as it is now. @param {{ writing?: boolean, last?: boolean, room?: boolean, possible?: boolean }} [state]  `room`: more fits behind it; `possible`: the model could reply */
+  show({ writing = false, last = false, room = true, possible = true } = {}) {
     const { role, content, stats, end } = this.turn;
     const { thought, said, thinking } = role === 'assistant' ? split(content) : { thought: null, said: content, thinking: false };
     this.#details.hidden = thought === null;
@@ -54,7 +54,7 @@ export class Bubble {
       make('button', { type: 'button', class: 'small', 'data-action': name, words, disabled: !possible && name !== 'copy', on: { click: run } });
     const row = [button(role === 'user' ? 'chat.edit' : 'chat.change', 'edit', () => this.#edit())];
     row.push(button(role === 'user' ? 'chat.ask.again' : 'chat.again', 'again', () => this.actions.again(this.at)));
-    if (role === 'assistant' && last && end !== 'eos' && end !== 'stop_string') row.push(button('chat.goon', 'goon', () => this.actions.goOn(this.at)));
+    if (role === 'assistant' && last && room && end !== 'eos' && end !== 'stop_string') row.push(button('chat.goon', 'goon', () => this.actions.goOn(this.at)));
     row.push(button('action.copy', 'copy', () => this.actions.copy(said)));
     return this.#row.replaceChildren(...row);
   }

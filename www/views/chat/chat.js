@@ -54,6 +54,7 @@ class Chat {
   });
   /** @type {Bubble[]} */ #bubbles = [];
   /** The reply under way. @type {AbortController | null} */ #writing = null;
+  /** Nothing more fits behind the last turn. */ #full = false;
   #soon = 0;
   /** The last look asked for. */ #turn = 0;
   /** What went wrong, and how it is said. @type {() => void} */ #repeat = () => {};
@@ -118,6 +119,7 @@ class Chat {
     // Words of one model would be the cache of another: whatever is being written ends.
     this.#writing?.abort();
     this.#reader.plain = false;
+    this.#full = false;
     // Without a template what helps is another model: the list is open.
     this.#suggested.open = this.page.model() !== null && !this.#model()?.chatTemplate;
     this.#fail(null);
@@ -182,7 +184,7 @@ class Chat {
   /** @param {Bubble} bubble */
   #stateOf(bubble) {
     const last = bubble.at === this.#talk.turns.length - 1;
-    return { writing: this.#writing !== null && last, last, possible: this.#writing === null && this.#reader.ready(this.#model()) };
+    return { writing: this.#writing !== null && last, last, room: !this.#full, possible: this.#writing === null && this.#reader.ready(this.#model()) };
   }
 
   /** Draws the turns anew. */
@@ -237,6 +239,7 @@ class Chat {
       const reading = await this.#reader.read(model, messages, { replies });
       if (mine !== this.#turn || model !== this.#model()) return;
       this.#meter.show(reading.tokens.length, model.info.contextLength);
+      if (draft === '') this.#setFull(reading.tokens.length >= model.info.contextLength);
       if (this.#raw.open) this.#raw.show(reading);
     } catch (error) {
       if (mine !== this.#turn || isAborted(error)) return;
@@ -244,6 +247,14 @@ class Chat {
       this.#meter.hide();
       this.#raw.fail(problemOf(error));
     }
+  }
+
+  /** @param {boolean} full */
+  #setFull(full) {
+    if (full === this.#full) return;
+    this.#full = full;
+    const last = this.#bubbles.at(-1);
+    last?.show(this.#stateOf(last));
   }
 
   // ---- writing ----
@@ -340,7 +351,9 @@ class Chat {
         this.#follow();
       }
       reply.content = continues ? reply.content : this.#reader.trimmed(model, reply.content);
-      this.#status.textContent = t('chat.done', { count: reply.stats?.newTokens ?? 0 });
+      const { end } = reply;
+      this.#full = end === 'context';
+      this.#status.textContent = t(end === 'length' || end === 'context' ? `chat.done.${end}` : 'chat.done', { count: reply.stats?.newTokens ?? 0 });
     } catch (error) {
       if (isAborted(error)) {
         reply.end = 'stopped';

@@ -78,7 +78,8 @@ export class Finder {
 
   relabel() {
     this.#suggestions.replaceChildren(...SUGGESTIONS.map((suggestion) => this.#suggestion(suggestion)));
-    this.#forTasks.replaceChildren(...FOR_TASKS.map(({ about, ...suggestion }) => this.#suggestion({ ...suggestion, file: null, purpose: about })));
+    const others = FOR_TASKS.filter(({ repository }) => !SUGGESTIONS.some((one) => one.repository === repository));
+    this.#forTasks.replaceChildren(...others.map(({ about, file = null, ...suggestion }) => this.#suggestion({ ...suggestion, file, purpose: about })));
     this.#showFound();
     this.#repeat();
   }

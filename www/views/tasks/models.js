@@ -3,6 +3,7 @@
 import { inLanguage, titleOf } from '../../catalog.js';
 import { bytes, getLanguage, has, number, onLanguage, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
+import { openOwn } from '../../own.js';
 import { hubAddress } from '../../store/settings.js';
 import { make } from '../dom.js';
 import { pagesFor } from './pages.js';
@@ -214,11 +215,7 @@ export class ModelLine {
 
   /** Opens a model of the person's own. @param {NamedBlob[]} files */
   take(files) {
-    const [first] = files;
-    if (!first) return;
-    const folder = first.name.includes('/') ? first.name.slice(0, first.name.indexOf('/')) : '';
-    const name = folder || (files.find((file) => /\.(gguf|safetensors)$/i.test(file.name)) ?? first).name;
-    void this.served.open({ id: `own:${name}`, source: { files }, languages: [], title: { en: name } });
+    openOwn(files, (entry) => void this.served.open(entry));
   }
 }
 

@@ -99,15 +99,7 @@ export class Served {
         },
       });
       if (this.loading !== mine) return void model.dispose();
-      const before = this.#own;
-      const own = { ...entry, parameters: model.info.parameters, tasks: entry.tasks ?? model.info.tasks };
-      this.#own = { entry: own, model };
-      for (const task of tasksOf(this.#own)) this.#last.set(task, own);
-      if (own.id.startsWith('own:')) this.#mine = [...this.#mine.filter(({ id }) => id !== own.id), own];
-      this.loading = null;
-      // Whoever uses the one before stops, and then it goes.
-      this.#tell();
-      await before?.model.dispose();
+      this.take({ entry, model });
       if ('hub' in entry.source) void this.#keep();
     } catch (error) {
       const { code = 'engine', message = String(error) } = /** @type {{ code?: string, message?: string }} */ (error);
@@ -116,6 +108,20 @@ export class Served {
       if (this.loading === mine) this.loading = null;
       this.#tell();
     }
+  }
+
+  /** A model that is open serves from now on. @param {Serving} next */
+  take({ entry, model }) {
+    const before = this.#own;
+    const own = { ...entry, parameters: model.info.parameters, tasks: entry.tasks ?? model.info.tasks };
+    this.#own = { entry: own, model };
+    for (const task of tasksOf(this.#own)) this.#last.set(task, own);
+    if (own.id.startsWith('own:')) this.#mine = [...this.#mine.filter(({ id }) => id !== own.id), own];
+    this.loading?.stop.abort();
+    this.loading = this.failure = null;
+    // Whoever uses the one before stops, and then it goes.
+    this.#tell();
+    void before?.model.dispose();
   }
 
   cancel() {

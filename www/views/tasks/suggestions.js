@@ -8,6 +8,7 @@
 /**
  * @typedef {object} Suggestion
  * @property {string} repository
+ * @property {string} [file]  of a repository that has several models
  * @property {string[]} tasks
  * @property {number} bytes
  * @property {number} parameters
@@ -158,15 +159,6 @@ export const SUGGESTIONS = [
     license: 'Apache-2.0',
     about: { en: 'Summaries in the manner of news. Now and then puts in what the text does not say.', zh: '写新闻式的摘要；偶尔会写进原文没有的内容。' },
   },
-  {
-    repository: 'google/mt5-small',
-    tasks: ['text2text-generation'],
-    bytes: 1.2e9,
-    parameters: 300e6,
-    languages: ['mul'],
-    license: 'Apache-2.0',
-    about: { en: 'Knows a hundred languages and no task: only models trained on from it are of use. Here to be looked at.', zh: '懂一百种语言，却没学过任何任务：要再训练才有用，这里只供观察。' },
-  },
   ...MARIAN.map(([from, to, bytes]) => ({
     repository: `Helsinki-NLP/opus-mt-${from}-${to}`,
     tasks: ['translation'],
@@ -179,6 +171,16 @@ export const SUGGESTIONS = [
       zh: '只译一个方向，一句一句地译；不记得上一句里的“她”是谁，人名和俚语译得差。',
     },
   })),
+  {
+    repository: 'Qwen/Qwen2.5-0.5B-Instruct-GGUF',
+    file: 'qwen2.5-0.5b-instruct-q8_0.gguf',
+    tasks: ['text-generation', 'chat'],
+    bytes: 676e6,
+    parameters: 494e6,
+    languages: ['zh', 'en'],
+    license: 'Apache-2.0',
+    about: { en: 'A chat model, told in words what to do. Leaves things out, and now and then makes something up.', zh: '对话模型，用文字告诉它做什么。会遗漏内容，偶尔还会编造。' },
+  },
 ];
 
 /** What is known of a repository, also where it is called by what it was called before. @param {string} repository */
@@ -188,9 +190,9 @@ export function suggestionOf(repository) {
 }
 
 /** To be fetched, and kept. @param {Suggestion} suggestion @param {string} hubUrl @returns {Entry} */
-export const entryOf = ({ repository, tasks, bytes, parameters, languages, about, embedding }, hubUrl) => ({
+export const entryOf = ({ repository, file, tasks, bytes, parameters, languages, about, embedding }, hubUrl) => ({
   id: `hub:${repository}`,
-  source: { hub: repository, hubUrl },
+  source: { hub: repository, file, hubUrl },
   languages,
   title: { en: repository.split('/').at(-1) ?? repository },
   description: about,
