@@ -215,7 +215,7 @@ async fn programs_fill_answer_and_embed() {
              const model = await load({{ files: document.querySelector('#given').files }});
              const stop = new AbortController();
              const stopped = code(model.embed(Array(500).fill('the quick fox'), {{ signal: stop.signal, onProgress: () => stop.abort() }}));
-             const found = [model.task, await stopped, await code(model.generate('a').next()), await {call}];
+             const found = [model.task, await stopped, await code(model.generate('a').next()), await code(model.embed('a', {{ topk: 3 }})), await {call}];
              await model.dispose();
              return found"
         );
@@ -231,7 +231,7 @@ async fn programs_fill_answer_and_embed() {
         ),
     ];
     for (found, (task, result)) in found.iter().zip(wanted) {
-        assert_eq!(rounded(found), rounded(&json!([task, "aborted", "wrong_task", result])));
+        assert_eq!(rounded(found), rounded(&json!([task, "aborted", "wrong_task", "bad_parameter", result])));
     }
     page.finish().await;
 }
