@@ -1,11 +1,11 @@
-"""Trains an encoder-decoder (mT5's form) in PyTorch: read a sentence from both sides, write its translation word by word.
+"""Trains an encoder-decoder (mT5) in PyTorch: read a whole sentence, then write its translation token by token.
 
     python models/pairs.py --recipe models/translator/recipe.toml --corpus ../shared/data/parallel/eng-fra.tsv --out run
 
 The same command goes on from the last checkpoint in run/, if there is one. `run/` becomes a model folder of
 `transformers`: tokenizer.json and config.json at the beginning, model.safetensors with a running average of the weights
-at every measurement. Nothing is chosen by the held-out sentences, which are those that `cargo xtask train` would hold out
-by first lines; they are in run/held_out.txt. Optimizer, rates, checkpoints and random numbers are those of train.py.
+at every measurement, the last one in the end. Held out are the sentences that `cargo xtask train` would hold out by
+first lines; they are in run/held_out.txt. Optimizer, rates, checkpoints and random numbers are those of train.py.
 Needs torch, transformers, tokenizers, safetensors, numpy and sacrebleu.
 """
 
@@ -21,7 +21,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sacrebleu.metrics import BLEU
-from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import MT5Config, MT5ForConditionalGeneration, PreTrainedTokenizerFast
 
@@ -69,7 +68,8 @@ def prepare(run, pairs, held_out, recipe):
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=STOP).save_pretrained(run)
     # Without line breaks; it will be part of the file that is fetched.
     path = run / "tokenizer.json"
-    path.write_text(json.dumps(json.loads(path.read_bytes()), ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    dense = json.dumps(json.loads(path.read_bytes()), ensure_ascii=False, separators=(",", ":"))
+    path.write_text(dense, encoding="utf-8")
     documents = [f"{ENGLISH}{source}\n{FRENCH} {target}" for source, target in held_out]
     (run / "held_out.txt").write_text(END.join(documents) + "\n", encoding="utf-8")
     torch.manual_seed(recipe["training"]["seed"])
@@ -92,31 +92,25 @@ def padded(rows):
 
 
 class Batches:
-    """Pairs of like lengths together, in every epoch other ones and in another order. Words are cut into tokens by chance
-    (BPE-dropout, Provilkov et al. 2020): `dropout` is the share of merges left out, in the sources and in the targets."""
+    """Pairs of like lengths together, in every epoch other ones and in another order."""
 
     def __init__(self, pairs, tokenizer, size, seed):
-        self.texts, self.tokenizer, self.seed, self.epoch = list(zip(*pairs)), tokenizer, seed, None
-        self.whole = [self.encoded(texts, 0.0) for texts in self.texts]
-        self.tokens = sum(map(len, self.whole[1]))
+        self.rows = [[encoding.ids for encoding in tokenizer.encode_batch(texts)] for texts in zip(*pairs)]
+        self.seed, self.epoch = seed, None
+        self.lengths = [np.array([len(row) for row in rows]) for rows in self.rows]
+        self.tokens = int(self.lengths[1].sum())
         self.count = max(1, round(self.tokens / size))
 
-    def encoded(self, texts, dropout):
-        self.tokenizer.model.dropout = dropout or None
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
-
-    def batch(self, step, dropout):
+    def batch(self, step):
         epoch, at = divmod(step, self.count)
-        if self.epoch != (epoch, dropout):
-            self.epoch = (epoch, dropout)
-            self.rows = [self.encoded(*part) if part[1] else whole for *part, whole in zip(self.texts, dropout, self.whole)]
-            sources, targets = (np.array([len(row) for row in rows]) for rows in self.rows)
+        if self.epoch != epoch:
+            self.epoch = epoch
+            sources, targets = self.lengths
             order = permutation(self.seed, f"epoch {epoch} pairs", len(targets))
             order = order[np.lexsort((sources[order], targets[order]))]
             # As many tokens in each batch.
             ends = np.cumsum(targets[order])
-            cuts = np.searchsorted(ends, ends[-1] * np.arange(1, self.count) / self.count)
-            self.parts = np.split(order, cuts)
+            self.parts = np.split(order, np.searchsorted(ends, ends[-1] * np.arange(1, self.count) / self.count))
             self.order = permutation(self.seed, f"epoch {epoch} batches", self.count)
         return [padded([rows[i] for i in self.parts[self.order[at]]]) for rows in self.rows]
 
@@ -148,7 +142,6 @@ def losses(model, source, target, **kind):
 @torch.no_grad()
 def report(model, tokenizer, held_out, beams):
     """Nats per token of the held-out pairs, and BLEU of their sources' translations."""
-    tokenizer.model.dropout = None
     encode = lambda texts: padded([encoding.ids for encoding in tokenizer.encode_batch(texts)])
     source, target = map(encode, zip(*held_out))
     nats = losses(model, source, target, reduction="sum").item() / (target != PAD_ID).sum().item()
@@ -156,15 +149,38 @@ def report(model, tokenizer, held_out, beams):
     for text, translation in held_out:
         pairs.setdefault(text, []).append(translation)
     source = encode(list(pairs))
-    values = []
+    values, read = [], {"input_ids": source, "attention_mask": (source != PAD_ID).long()}
     for count in beams:
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            written = model.generate(
-                input_ids=source, attention_mask=(source != PAD_ID).long(), max_new_tokens=60, num_beams=count, do_sample=False
-            )
+            written = model.generate(**read, max_new_tokens=60, num_beams=count, do_sample=False)
         hypotheses = [text.strip() for text in tokenizer.decode_batch(written.tolist())]
         values.append(f"{count} beams {BLEU().corpus_score(hypotheses, streams(pairs)).score:.2f}")
     return f"held out {nats:.4f} nats per token, BLEU {', '.join(values)}"
+
+
+class Averaged(Optimizer):
+    """Muon's and AdamW's, with a running average of the weights after each step."""
+
+    def __init__(self, model, average, settings):
+        super().__init__(model, settings, True)
+        self.head_dim = model.config.d_kv
+        for name, p in average.named_parameters():
+            self.state[f"{name}.average"] = p.data
+
+    def muon(self, name, p):
+        return super().muon(name, p) and "relative_attention_bias" not in name
+
+    def share(self, name):
+        # T5 does not divide the scores by √d_kv: its queries are that much smaller, and so must be their steps.
+        return self.head_dim**-0.5 if name.endswith(".q.weight") else 1.0
+
+    @torch.no_grad()
+    def step(self, step, rate):
+        super().step(step, rate)
+        # Over the steps there were, while these are few.
+        share = max(1 - self.settings["average"], 9 / (step + 9))
+        for name, p in self.parameters.items():
+            self.state[f"{name}.average"].lerp_(p, share)
 
 
 def main():
@@ -195,17 +211,16 @@ def main():
     average = MT5ForConditionalGeneration.from_pretrained(a.out, attn_implementation="eager").eval()
     print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
     batches = Batches(pairs, tokenizer, s["batch_tokens"], s["seed"])
-    print(f"{len(pairs)} pairs, {batches.tokens} tokens to be written, {batches.count} steps an epoch; {len(held_out)} held out", flush=True)
-    optimizer = Pairs(model, average, s)
+    print(f"{len(pairs)} pairs of {batches.tokens} tokens to write, {len(held_out)} held out", flush=True)
+    print(f"an epoch is {batches.count} steps", flush=True)
+    optimizer = Averaged(model, average, s)
     weights, step, _ = resume(a.out, optimizer)
     model.load_state_dict(weights, strict=False)
     stop = min(a.stop_at or s["max_steps"], s["max_steps"])
     began, first = time.time(), step
     while step < stop:
         torch.manual_seed(s["seed"] + step)
-        # Towards the end the targets are cut as they are to be written.
-        dropout = s["bpe_dropout"], s["bpe_dropout"] if step < s["max_steps"] - s["decay_steps"] else 0.0
-        source, target = batches.batch(step, dropout)
+        source, target = batches.batch(step)
         loss = losses(model, source, target, label_smoothing=s["label_smoothing_factor"])
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"]).item()
@@ -219,26 +234,6 @@ def main():
             print(f"step {step} {report(average, tokenizer, held_out, (1, 4) if step == stop else (1,))}", flush=True)
             write(a.out / "model.safetensors", dict(average.named_parameters()))
             keep(a.out, model, optimizer, step, math.inf, math.inf)
-
-
-class Pairs(Optimizer):
-    """Muon's and AdamW's, with a running average of the weights after each step."""
-
-    def __init__(self, model, average, settings):
-        super().__init__(model, settings, True)
-        for name, p in average.named_parameters():
-            self.state[f"{name}.average"] = p.data
-
-    def muon(self, name, p):
-        return super().muon(name, p) and "relative_attention_bias" not in name
-
-    @torch.no_grad()
-    def step(self, step, rate):
-        super().step(step, rate)
-        # Over the steps there were, while these are few.
-        share = max(1 - self.settings["average"], 9 / (step + 9))
-        for name, p in self.parameters.items():
-            self.state[f"{name}.average"].lerp_(p, share)
 
 
 if __name__ == "__main__":
