@@ -1,7 +1,10 @@
-"""BLEU and chrF of the translator on sentences it was not trained on.
+"""BLEU and chrF of a translator on sentences it was not trained on.
 
-    cargo xtask train --recipe models/translator/recipe.toml --corpus ../shared/data/parallel/eng-fra.tsv --out run --prepare
+    python models/pairs.py --recipe models/translator/recipe.toml --corpus ../shared/data/parallel/eng-fra.tsv --out run --prepare
     python models/bleu.py models/translator run/held_out.txt
+
+An encoder-decoder is given the sentence; with --continues a model that goes on with a text is given its line and the
+beginning of the next one, as held_out.txt has them, and the rest of that line is taken.
 
 Every English sentence of held_out.txt is translated once, with the engine of the page (`cargo xtask generate`), greedily
 and with four beams, and held against all of its French translations. Beside it stands what the English sentences get as
@@ -31,10 +34,11 @@ def references(path):
     return pairs
 
 
-def translate(model, sentences, beams):
-    """The model's continuation of each sentence, up to the end of its line, and how many came to an end."""
+def translate(model, sentences, beams, continues):
+    """The model's translation of each sentence, and how many came to an end."""
+    prompts = [f"{ENGLISH}{sentence}\n{FRENCH}" if continues else sentence for sentence in sentences]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
-        file.write(END.join(f"{ENGLISH}{sentence}\n{FRENCH}" for sentence in sentences))
+        file.write(END.join(prompts))
         file.flush()
         command = ["cargo", "xtask", "generate", "--model", model.resolve(), "--prompts", file.name, "--json"]
         command += ["--max-new-tokens", "60", "--do-sample", "false", "--num-beams", str(beams)]
@@ -47,11 +51,14 @@ def translate(model, sentences, beams):
     return [answer["text"].strip().split("\n")[0].strip() for answer in answers], ended
 
 
+def streams(pairs):
+    """The references as sacrebleu takes them: the first translations, the second ones and so on; it passes over None."""
+    most = max(map(len, pairs.values()))
+    return [[t[i] if i < len(t) else None for t in pairs.values()] for i in range(most)]
+
+
 def report(name, hypotheses, pairs):
-    most = max(len(translations) for translations in pairs.values())
-    # One list for the first translations, one for the second…; sacrebleu passes over None.
-    streams = [[t[i] if i < len(t) else None for t in pairs.values()] for i in range(most)]
-    scores = [(metric, metric.corpus_score(hypotheses, streams).score) for metric in (BLEU(), CHRF())]
+    scores = [(metric, metric.corpus_score(hypotheses, streams(pairs)).score) for metric in (BLEU(), CHRF())]
     same = sum(h in t for h, t in zip(hypotheses, pairs.values()))
     values = "  ".join(f"{score:5.1f}" for _, score in scores)
     print(f"{name:24}  {values}  {100 * same / len(pairs):6.1f} %", flush=True)
@@ -62,6 +69,7 @@ def main():
     a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     a.add_argument("model", type=pathlib.Path, help="a folder or a .gguf file")
     a.add_argument("held_out", type=pathlib.Path, help="held_out.txt of the run")
+    a.add_argument("--continues", action="store_true", help="the model goes on with a text")
     a.add_argument("--show", type=int, default=0, metavar="N", help="print the first N sentences as well")
     a = a.parse_args()
     pairs = references(a.held_out)
@@ -69,7 +77,7 @@ def main():
     print(f"{'':24}   BLEU   chrF  as a reference")
     report("the English, as it is", list(pairs), pairs)
     for name, beams in ("greedy", 1), ("4 beams", 4):
-        hypotheses, ended = translate(a.model, list(pairs), beams)
+        hypotheses, ended = translate(a.model, list(pairs), beams, a.continues)
         signatures = report(name, hypotheses, pairs)
         if ended < len(pairs):
             print(f"{'':24}  {len(pairs) - ended} were cut off at 60 tokens")

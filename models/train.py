@@ -104,6 +104,10 @@ class Optimizer:
         inside = any(part in name for part in (".layers.", ".h.", ".layer."))
         return self.settings["optim"] == "muon" and p.dim() == 2 and inside
 
+    def share(self, name):
+        """Of Muon's rate, for one matrix."""
+        return 1.0
+
     @torch.no_grad()
     def step(self, step, rate):
         s = self.settings
@@ -116,7 +120,7 @@ class Optimizer:
                 momentum = s["muon_momentum"]
                 m.mul_(momentum).add_(g)
                 update = orthogonalize(g + momentum * m, self.half)
-                p.sub_(update, alpha=rate * 0.2 * math.sqrt(max(p.shape)))
+                p.sub_(update, alpha=rate * self.share(name) * 0.2 * math.sqrt(max(p.shape)))
             else:
                 v = self.state[f"{name}.v"]
                 m.lerp_(g, 1 - b1)

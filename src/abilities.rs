@@ -23,11 +23,13 @@ impl Engine {
             return ["text-generation"].into_iter().chain(chat).collect();
         };
         let named = |task: &str| encoder.tasks.iter().any(|(name, _)| name.starts_with(task));
-        let also = ["translation", "summarization"].into_iter().filter(|task| named(task));
+        let also: Vec<_> = ["translation", "summarization"].into_iter().filter(|task| named(task)).collect();
         match self.spec().architecture {
             "marian" => vec!["translation"],
-            // One that was trained on for a task says so.
-            "bart" => also.chain([ANY]).collect(),
+            // mT5 was trained for no task; one that was trained on for some says so, and does only these.
+            "mt5" if !also.is_empty() => also,
+            // BART likewise, which is often trained on without saying what for.
+            "bart" => also.into_iter().chain([ANY]).collect(),
             _ => [ANY].into_iter().chain(also).collect(),
         }
     }

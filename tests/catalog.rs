@@ -71,6 +71,7 @@ fn the_catalogue_says_what_is_there() {
         }
         match &mut opened {
             Opened::Writer(engine) => {
+                assert_eq!(json!(engine.tasks()), model["tasks"], "tasks of {}", model["id"]);
                 let prompt = engine.encode_prompt(prompts[0]).unwrap();
                 let written = common::generate(engine, &prompt, &json!({ "max_new_tokens": 8 })).unwrap();
                 assert!(!written[0].text.trim().is_empty());

@@ -222,6 +222,7 @@ fn tasks_follow_from_the_configuration() {
     let tasks = |name: &str| open(name).tasks();
     assert_eq!(tasks("marian-tied"), ["translation"]);
     assert_eq!(tasks("t5-relu-tied"), ["text2text-generation", "translation", "summarization"]);
+    assert_eq!(tasks("mt5-few-buckets"), ["text2text-generation"]);
     assert_eq!(tasks("bart-large-like"), ["summarization", "text2text-generation"]);
     assert_eq!(common::open("gpt2-plain").tasks(), ["text-generation"]);
     let languages = open("marian-tied").languages();

@@ -32,7 +32,7 @@ export function directionsOf(info, { prompt, from, to } = {}) {
   if (!info.tasks.includes('translation')) return [];
   const prefixes = (info.encoder?.prefixes ?? []).flatMap(({ name, prefix }) => {
     const [, source, target] = /^translation_([a-z]{2,3})_to_([a-z]{2,3})$/.exec(name) ?? [];
-    return source && target && prefix ? [before(prefix, source, target)] : [];
+    return source && target && typeof prefix === 'string' ? [before(prefix, source, target)] : [];
   });
   if (prefixes.length > 0) return prefixes;
   if (/t5$/.test(info.architecture)) {

@@ -7,18 +7,13 @@ use crate::hosts::{Host, dist};
 use crate::inside::engine;
 use crate::offline::wait_until_kept;
 
-/// The form in which the shipped translator was trained.
-fn asked(sentence: &str) -> String {
-    format!("English: {sentence}\nFrench:")
-}
-
 /// What the command line makes of a sentence.
 fn translated(sentence: &str, beams: usize) -> String {
     let mut translator = engine("models/translator");
-    let ids = translator.encode_prompt(&asked(sentence)).unwrap();
-    let settings = json!({ "do_sample": false, "num_beams": beams, "max_new_tokens": 60, "stop_strings": ["\n"] });
+    let ids = translator.encode_prompt(sentence).unwrap();
+    let settings = json!({ "do_sample": false, "num_beams": beams, "max_new_tokens": 60 });
     let written = generate(&mut translator, &ids, &settings).unwrap();
-    written[0].text.trim_start().lines().next().unwrap_or_default().trim_end().to_string()
+    written[0].text.trim().to_string()
 }
 
 impl Page {
@@ -219,9 +214,8 @@ async fn programs_translate_and_are_told_what_a_model_cannot_do() {
         const { load } = await import(new URL('inkling.js', document.baseURI));
         const code = (promise) => promise.then(() => 'no error', (error) => error.code);
         const model = await load({ url: 'models/translator/model.gguf' });
-        const prompt = 'English: {text}\\nFrench:';
         const steps = [];
-        const translated = await model.translate(['I am happy.', 'Where is my book?'], { prompt, max_new_tokens: 60, onText: (text) => steps.push(text) });
+        const translated = await model.translate(['I am happy.', 'Where is my book?'], { max_new_tokens: 60, onText: (text) => steps.push(text) });
         const found = {
             task: model.task,
             tasks: model.info.tasks,
@@ -231,25 +225,33 @@ async fn programs_translate_and_are_told_what_a_model_cannot_do() {
             answer: await code(model.answer('who?', 'Tom.')),
             embed: await code(model.embed('Tom.')),
             summarize: await code(model.summarize('Tom.')),
-            translate: await code(model.translate('Tom.')),
-            number: await code(model.translate(3, { prompt })),
-            after: (await model.translate('I am happy.', { prompt, max_new_tokens: 60 }))[0],
+            pair: await code(model.translate('Tom.', { tgt_lang: 'de' })),
+            number: await code(model.translate(3)),
+            after: (await model.translate('I am happy.', { src_lang: 'en', tgt_lang: 'fr', max_new_tokens: 60 }))[0],
         };
         await model.dispose();
+        // A model that goes on with a text translates by the form of one, and has none of its own.
+        const stories = await load({ url: 'models/stories/model.gguf' });
+        const [line] = await stories.translate('Tom.', { prompt: 'Once, {text} said:', max_new_tokens: 30 });
+        found.line = line.translation_text.length > 0 && !line.translation_text.includes('\\n');
+        found.form = await code(stories.translate('Tom.'));
+        await stories.dispose();
         return found;";
     let found = page.eval(script, vec![]).await;
     let wanted = json!({
-        "task": "text-generation",
-        "tasks": ["text-generation"],
+        "task": "translation",
+        "tasks": ["translation"],
         "translated": [{ "translation_text": translated("I am happy.", 1) }, { "translation_text": translated("Where is my book?", 1) }],
         "grows": true,
         "fill": "wrong_task",
         "answer": "wrong_task",
         "embed": "wrong_task",
         "summarize": "wrong_task",
-        "translate": "wrong_task",
+        "pair": "bad_parameter",
         "number": "bad_parameter",
         "after": { "translation_text": translated("I am happy.", 1) },
+        "line": true,
+        "form": "wrong_task",
     });
     assert_eq!(found, wanted);
     page.finish().await;
