@@ -6,6 +6,8 @@ The same command goes on from the last checkpoint in run/, if there is one. `run
 `transformers`: tokenizer.json and config.json at the beginning, model.safetensors with a running average of the weights
 at every measurement, the last one in the end. Held out are the sentences that `cargo xtask train` would hold out by
 first lines; they are in run/held_out.txt. Optimizer, rates, checkpoints and random numbers are those of train.py.
+With MALLOC_MMAP_THRESHOLD_=4294967296 and MALLOC_TRIM_THRESHOLD_=8589934592 in the environment, where glibc heeds them,
+a step takes a third less time, and the run some gigabytes of memory.
 Needs torch, transformers, tokenizers, safetensors, numpy and sacrebleu.
 """
 
