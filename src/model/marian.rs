@@ -297,10 +297,7 @@ impl Block {
             x = norm.forward(&(x + added)?)?;
         }
         pass.see(layer, Site::Middle, &x)?;
-        let inner = activation.forward(&self.fc1.forward(&x)?)?;
-        pass.see(layer, Site::Inner, &inner)?;
-        let added = self.fc2.forward(&inner)?;
-        pass.see(layer, Site::FeedForward, &added)?;
+        let added = pass.feed_forward(layer, &x, |x| activation.forward(&self.fc1.forward(x)?), &self.fc2)?;
         self.final_norm.forward(&(x + added)?)
     }
 }

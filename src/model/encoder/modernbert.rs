@@ -266,14 +266,12 @@ impl Encoder for ModernBert {
             pass.see(i, Site::Middle, &x)?;
             let normed = block.feed_forward_norm.forward(&x)?;
             pass.see(i, Site::FeedForwardNorm, &normed)?;
-            let both = block.inner.forward(&normed)?;
-            let inner = self.spec.form.inner_size;
-            let gated = self
-                .activation
-                .gated(&both.narrow(1, 0, inner)?.contiguous()?, &both.narrow(1, inner, inner)?.contiguous()?)?;
-            pass.see(i, Site::Inner, &gated)?;
-            let added = block.output.forward(&gated)?;
-            pass.see(i, Site::FeedForward, &added)?;
+            let inner = |x: &Tensor| {
+                let (both, size) = (block.inner.forward(x)?, self.spec.form.inner_size);
+                let [gate, up] = [0, size].map(|first| both.narrow(1, first, size)?.contiguous());
+                self.activation.gated(&gate?, &up?)
+            };
+            let added = pass.feed_forward(i, &normed, inner, &block.output)?;
             x = (x + added)?;
         }
         pass.end(self.blocks.len(), &x, &self.final_norm)

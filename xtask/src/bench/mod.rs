@@ -65,12 +65,17 @@ mod tests {
     #[test]
     fn the_readme_quotes_what_was_measured() {
         let read = |name: &str| std::fs::read_to_string(crate::process::root().join(name)).unwrap();
-        let (readme, measured) = (read("README.md"), read("BENCHMARKS.md"));
-        let (_, quoted) = readme.split_once("From [BENCHMARKS.md]").unwrap();
-        let rows: Vec<&str> = quoted.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
-        assert!(rows.len() > 2, "no rows are quoted");
-        for row in rows {
-            assert!(measured.lines().any(|line| line == row), "not in BENCHMARKS.md: {row}");
+        let readme = read("README.md");
+        for file in ["BENCHMARKS.md", "BENCHMARKS-tasks.md"] {
+            let measured = read(file);
+            let (_, quoted) = readme.split_once(&format!("[{file}]({file})")).unwrap();
+            let rows =
+                quoted.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+            let rows: Vec<&str> = rows.collect();
+            assert!(rows.len() > 2, "no rows of {file} are quoted");
+            for row in rows {
+                assert!(measured.lines().any(|line| line == row), "not in {file}: {row}");
+            }
         }
     }
 }

@@ -61,9 +61,9 @@ pub struct Args {
     /// Print nothing but the line of JSON
     #[arg(long)]
     json: bool,
-    /// Write BENCHMARKS.md
-    #[arg(long)]
-    save: bool,
+    /// Write what was measured to a file of the project, BENCHMARKS.md unless another is named
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "BENCHMARKS.md")]
+    save: Option<PathBuf>,
 }
 
 /// The Hugging Face folder of a full-size GPT-2 with random weights.
@@ -106,8 +106,8 @@ pub fn run(args: Args) -> Result<()> {
     if !args.json {
         print!("\n{}\n", report.text());
     }
-    if args.save {
-        let place = process::root().join("BENCHMARKS.md");
+    if let Some(file) = args.save {
+        let place = process::root().join(file);
         fs::write(&place, report.markdown()).with_context(|| format!("writing {}", place.display()))?;
     }
     println!("{}", report.json());

@@ -63,8 +63,7 @@ impl Report {
     /// The file that `--save` writes.
     pub fn markdown(&self) -> String {
         let head: String = self.head().iter().map(|line| format!("- {line}\n")).collect();
-        let begin =
-            "# Benchmarks\n\nWritten by `cargo xtask bench --save`; no figure in its tables is typed by hand.\n";
+        let begin = "# Benchmarks\n\nWritten by `cargo xtask bench`; no figure in its tables is typed by hand.\n";
         let text = format!("{begin}\n{head}");
         self.sections().iter().fold(text, |text, section| format!("{text}\n{}", section.markdown()))
     }
