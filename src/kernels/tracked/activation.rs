@@ -48,7 +48,7 @@ enum Unary {
 }
 
 /// `1 / √(2π)`.
-const DENSITY: f32 = 0.398_942_28;
+const DENSITY: f32 = 0.398_942_3;
 
 /// `2 √(2/π)`, and the factor of the cube: `1 + tanh(u)` is `2 σ(2 u)`.
 const GELU: (f32, f32) = (1.595_769, 0.044_715);
