@@ -297,7 +297,10 @@ impl Block {
             x = norm.forward(&(x + added)?)?;
         }
         pass.see(layer, Site::Middle, &x)?;
-        let added = pass.feed_forward(layer, &x, |x| activation.forward(&self.fc1.forward(x)?), &self.fc2)?;
+        let inner = activation.forward(&self.fc1.forward(&x)?)?;
+        pass.see(layer, Site::Inner, &inner)?;
+        let added = self.fc2.forward(&inner)?;
+        pass.see(layer, Site::FeedForward, &added)?;
         self.final_norm.forward(&(x + added)?)
     }
 }

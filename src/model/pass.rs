@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::kernels::CacheType;
 use crate::kernels::attention::{Heads, Held, Reach, Relative, attention};
 use crate::kernels::tracked::{self, Mask};
-use crate::layers::{KvCache, Linear, Norm, rows, with_values};
+use crate::layers::{KvCache, Norm, rows, with_values};
 use crate::train::Random;
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -65,29 +65,6 @@ impl<'a> Pass<'a> {
         let normed = norm.forward(x)?;
         self.see(layers, Site::Norm, &normed)?;
         Ok(normed)
-    }
-
-    /// What a feed-forward block adds to `x` `[rows, width]`, a few rows at a time: what `inner` makes of them, several times
-    /// as wide, then stays in cache. Whoever looks sees it as a whole.
-    pub fn feed_forward(
-        &mut self,
-        layer: usize,
-        x: &Tensor,
-        inner: impl Fn(&Tensor) -> Result<Tensor>,
-        outer: &Linear,
-    ) -> Result<Tensor> {
-        const ROWS: usize = 64;
-        let rows = x.dim(0)?;
-        let added = if self.probe.is_some() || rows <= ROWS {
-            let inner = inner(x)?;
-            self.see(layer, Site::Inner, &inner)?;
-            outer.forward(&inner)?
-        } else {
-            let part = |first| outer.forward(&inner(&x.narrow(0, first, ROWS.min(rows - first))?)?);
-            Tensor::cat(&(0..rows).step_by(ROWS).map(part).collect::<Result<Vec<_>>>()?, 0)?
-        };
-        self.see(layer, Site::FeedForward, &added)?;
-        Ok(added)
     }
 
     /// A pass over whole sequences of which nothing is kept but, where weights are tracked, their gradients.

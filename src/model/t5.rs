@@ -307,11 +307,14 @@ impl Block {
         pass.see(layer, Site::Middle, &x)?;
         let normed = self.feed_forward_norm.forward(&x)?;
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
-        let inner = |x: &Tensor| match &self.gate {
-            Some(gate) => activation.gated(&self.inner.forward(x)?, &gate.forward(x)?),
-            None => activation.forward(&self.inner.forward(x)?),
+        let inner = self.inner.forward(&normed)?;
+        let inner = match &self.gate {
+            Some(gate) => activation.gated(&inner, &gate.forward(&normed)?)?,
+            None => activation.forward(&inner)?,
         };
-        let added = pass.feed_forward(layer, &normed, inner, &self.outer)?;
+        pass.see(layer, Site::Inner, &inner)?;
+        let added = self.outer.forward(&inner)?;
+        pass.see(layer, Site::FeedForward, &added)?;
         Ok((x + added)?)
     }
 }

@@ -340,8 +340,10 @@ impl Encoder for Bert {
             pass.see(i, Site::Attention, &added)?;
             x = block.attention_norm.forward(&(x + added)?)?;
             pass.see(i, Site::Middle, &x)?;
-            let inner = |x: &Tensor| self.activation.forward(&block.inner.forward(x)?);
-            let added = pass.feed_forward(i, &x, inner, &block.output)?;
+            let inner = self.activation.forward(&block.inner.forward(&x)?)?;
+            pass.see(i, Site::Inner, &inner)?;
+            let added = block.output.forward(&inner)?;
+            pass.see(i, Site::FeedForward, &added)?;
             x = block.output_norm.forward(&(x + added)?)?;
         }
         let layers = self.blocks.len();

@@ -266,12 +266,14 @@ impl Encoder for ModernBert {
             pass.see(i, Site::Middle, &x)?;
             let normed = block.feed_forward_norm.forward(&x)?;
             pass.see(i, Site::FeedForwardNorm, &normed)?;
-            let inner = |x: &Tensor| {
-                let (both, size) = (block.inner.forward(x)?, self.spec.form.inner_size);
-                let [gate, up] = [0, size].map(|first| both.narrow(1, first, size)?.contiguous());
-                self.activation.gated(&gate?, &up?)
-            };
-            let added = pass.feed_forward(i, &normed, inner, &block.output)?;
+            let both = block.inner.forward(&normed)?;
+            let inner = self.spec.form.inner_size;
+            let gated = self
+                .activation
+                .gated(&both.narrow(1, 0, inner)?.contiguous()?, &both.narrow(1, inner, inner)?.contiguous()?)?;
+            pass.see(i, Site::Inner, &gated)?;
+            let added = block.output.forward(&gated)?;
+            pass.see(i, Site::FeedForward, &added)?;
             x = (x + added)?;
         }
         pass.end(self.blocks.len(), &x, &self.final_norm)
