@@ -44,7 +44,7 @@ pub fn normal(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.5 * z);
     let fit = FIT.into_iter().fold(0.0, |sum, factor| sum * t + factor);
-    let beyond = 0.5 * t * exp(fit * t - 1.265_512_23 - z * z);
+    let beyond = 0.5 * t * exp(fit * t - 1.265_512_2 - z * z);
     if x > 0.0 { 1.0 - beyond } else { beyond }
 }
 
