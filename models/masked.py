@@ -9,11 +9,8 @@ rates, checkpoints and random numbers are those of train.py.
 Needs torch, transformers, tokenizers, safetensors and numpy.
 """
 
-import argparse
 import math
-import pathlib
 import time
-import tomllib
 
 import numpy as np
 import torch
@@ -24,6 +21,7 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from cloze import END, Exams
 from masks import CLS, CLS_ID, MASK, PAD, PAD_ID, SEP, SEP_ID, SPECIAL, UNKNOWN, Rows, guesses, mask
+from recipes import options, read_recipe
 from train import Optimizer, keep, learning_rate, permutation, resume, write
 
 
@@ -80,18 +78,9 @@ def prepare(run, documents, held_out, recipe):
 
 
 def main():
-    a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    a.add_argument("--recipe", type=pathlib.Path, required=True)
-    a.add_argument("--corpus", type=pathlib.Path, required=True)
-    a.add_argument("--out", type=pathlib.Path, required=True, help="the run's folder")
-    a.add_argument("--prepare", action="store_true", help="only write the folder, with untrained weights")
-    a.add_argument("--stop-at", type=int, help="stop before this step, to be continued")
-    a.add_argument("--max-steps", type=int, help="instead of the recipe's, to end a run earlier or later")
-    a = a.parse_args()
-    recipe = tomllib.loads(a.recipe.read_text(encoding="utf-8"))
+    a = options(__doc__).parse_args()
+    recipe = read_recipe(a)
     s = recipe["training"]
-    if a.max_steps:
-        s["max_steps"] = a.max_steps
     documents, held_out = read_corpus(a.corpus, recipe["corpus"])
     if not (a.out / "tokenizer.json").exists():
         prepare(a.out, documents, held_out, recipe)

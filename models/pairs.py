@@ -11,12 +11,9 @@ a step takes a third less time, and the run some gigabytes of memory.
 Needs torch, transformers, tokenizers, safetensors, numpy and sacrebleu.
 """
 
-import argparse
 import json
 import math
-import pathlib
 import time
-import tomllib
 import unicodedata
 
 import numpy as np
@@ -27,6 +24,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import MT5Config, MT5ForConditionalGeneration, PreTrainedTokenizerFast
 
 from bleu import END, ENGLISH, FRENCH, streams
+from recipes import options, read_recipe
 from train import Optimizer, keep, learning_rate, permutation, resume, write
 
 PAD, STOP = "<pad>", "</s>"
@@ -186,20 +184,12 @@ class Averaged(Optimizer):
 
 
 def main():
-    a = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    a.add_argument("--recipe", type=pathlib.Path, required=True)
-    a.add_argument("--corpus", type=pathlib.Path, required=True)
-    a.add_argument("--out", type=pathlib.Path, required=True, help="the run's folder")
-    a.add_argument("--prepare", action="store_true", help="only write the folder, with untrained weights")
-    a.add_argument("--stop-at", type=int, help="stop before this step, to be continued")
-    a.add_argument("--max-steps", type=int, help="instead of the recipe's, to end a run earlier or later")
+    a = options(__doc__)
     a.add_argument("--threads", type=int, default=1)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
-    recipe = tomllib.loads(a.recipe.read_text(encoding="utf-8"))
+    recipe = read_recipe(a)
     s = recipe["training"]
-    if a.max_steps:
-        s["max_steps"] = a.max_steps
     pairs, held_out = read_corpus(a.corpus, recipe["corpus"])
     if not (a.out / "tokenizer.json").exists():
         prepare(a.out, pairs, held_out, recipe)
