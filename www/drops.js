@@ -1,4 +1,4 @@
-/** Files dropped on the page: the curtain that says they may be, and the walk through dropped folders. */
+/** Files picked in a field or dropped on the page: the curtain that says they may be, and the walk through dropped folders. */
 
 import { byId } from './notices.js';
 import { currentView } from './views.js';
@@ -7,6 +7,9 @@ import { currentView } from './views.js';
 
 /** A folder dropped by mistake (a whole disk) must not be walked to its end. */
 const MOST_FILES = 2000;
+
+/** What was picked in a field, each under its path where it is a folder. @param {HTMLInputElement} input @returns {NamedBlob[]} */
+export const picked = (input) => Array.from(input.files ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file }));
 
 /** @param {(files: NamedBlob[]) => void} onFiles @param {(message: string) => void} onUnreadable */
 export function acceptDrops(onFiles, onUnreadable) {

@@ -5,7 +5,7 @@
 
 import { bytes, getLanguage, number, onLanguage, t } from './i18n.js';
 import { bytesOf, defaultOf, goesOn, inLanguage, readCatalog, titleOf } from './catalog.js';
-import { acceptDrops } from './drops.js';
+import { acceptDrops, picked } from './drops.js';
 import { Menu } from './menu.js';
 import { button, byId, element } from './notices.js';
 import { openOwn } from './own.js';
@@ -32,7 +32,7 @@ export class Picker {
     for (const id of ['files', 'folder']) {
       const input = /** @type {HTMLInputElement} */ (byId(id));
       input.addEventListener('change', () => {
-        this.#take(Array.from(input.files ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file })));
+        this.#take(picked(input));
         // So that choosing the same file again is a change again.
         input.value = '';
         this.#files.close();

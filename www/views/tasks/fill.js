@@ -72,9 +72,11 @@ class Fill {
 
   #offer() {
     const { languages: own = [], prompts = [] } = this.#frame.serving?.entry ?? {};
-    const fits = EXAMPLES.filter(([lang]) => own.length === 0 || own.includes(lang) || own.includes('mul'));
     // A model of the list has examples of its own.
-    if (prompts.length > 0) fits.splice(0, fits.length, ...prompts.map((prompt) => /** @type {[string, string]} */ ([own[0] ?? '', prompt.replace(GAP, '_')])));
+    const fits =
+      prompts.length > 0
+        ? prompts.map((prompt) => [own[0] ?? '', prompt.replace(GAP, '_')])
+        : EXAMPLES.filter(([lang]) => own.length === 0 || own.includes(lang) || own.includes('mul'));
     this.#frame.offer(fits.map(([lang, text]) => ({ text: text.replace('_', '____'), lang, run: () => this.#example(text, lang) })));
   }
 
@@ -127,7 +129,7 @@ class Fill {
     this.#text.set(text.slice(0, start) + this.#mask + text.slice(end));
     // The word's button is gone, and the keyboard stays where it was.
     const next = [...this.#words.querySelectorAll('button')].at(Math.max(0, at - 1));
-    if (at >= 0) next ? next.focus() : this.#text.area.focus();
+    if (at >= 0) (next ?? this.#text.area).focus();
     void this.#go();
   }
 

@@ -1,6 +1,7 @@
 /** Which model serves a task page, what else it can do, and the models that could: open one, fetch one, or drop one's own. */
 
 import { inLanguage, titleOf } from '../../catalog.js';
+import { picked } from '../../drops.js';
 import { bytes, getLanguage, has, number, onLanguage, t } from '../../i18n.js';
 import { fillAlert } from '../../notices.js';
 import { openOwn } from '../../own.js';
@@ -207,7 +208,7 @@ export class ModelLine {
     const id = `${this.name}-${folder ? 'folder' : 'files'}`;
     const input = make('input', { id, type: 'file', multiple: true, webkitdirectory: folder });
     input.addEventListener('change', () => {
-      this.take(Array.from(input.files ?? [], (file) => ({ name: file.webkitRelativePath || file.name, blob: file })));
+      this.take(picked(input));
       input.value = '';
     });
     return make('span', { class: 'file' }, input, make('label', { for: id, words: folder ? 'model.folder' : 'model.files' }));

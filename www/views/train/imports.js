@@ -1,5 +1,6 @@
 /** What a person brings: a checkpoint to go on with, a model's folder to start from; and the checkpoint they take along. */
 
+import { picked } from '../../drops.js';
 import { unzip } from '../../zip.js';
 import { make } from '../dom.js';
 import { download, fileName } from '../download.js';
@@ -27,10 +28,7 @@ export class Imports {
     this.view = view;
     for (const input of [this.#files, this.#folder]) {
       input.addEventListener('change', () => {
-        const files = [...(input.files ?? [])].map((file) => ({
-          name: file.webkitRelativePath || file.name,
-          blob: file,
-        }));
+        const files = picked(input);
         input.value = '';
         void this.take(files, false);
       });
