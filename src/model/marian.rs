@@ -252,7 +252,7 @@ fn stack(family: &Family, config: &Config, loader: &mut Loader, embeddings: Embe
         let attention = Attention::load(loader, &part("self_attn"), PARTS, width, shape(reach), Bias::Yes)?;
         let attention_norm = loader.layer_norm(&part("self_attn_layer_norm"), width, EPS)?;
         let cross = if writes {
-            let across = Attention::load(loader, &part("encoder_attn"), PARTS, width, shape(Reach::All), Bias::Yes)?;
+            let across = Attention::load(loader, &part("encoder_attn"), PARTS, width, shape(Reach::Across), Bias::Yes)?;
             Some((across, loader.layer_norm(&part("encoder_attn_layer_norm"), width, EPS)?))
         } else {
             None

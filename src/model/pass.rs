@@ -3,7 +3,7 @@
 use super::{Attending, Probe, Site};
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
-use crate::kernels::attention::{Heads, Held, Reach, Relative, attention};
+use crate::kernels::attention::{Heads, Held, Relative, attention};
 use crate::kernels::tracked::{self, Mask};
 use crate::layers::{KvCache, Norm, rows, with_values};
 use crate::train::Random;
@@ -199,7 +199,6 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// [`Error::EmptyPrompt`] where no source was read.
     pub fn attend_across(&mut self, layer: usize, heads: Heads, q: &Tensor) -> Result<Tensor> {
-        let heads = Heads { reach: Reach::Across, ..heads };
         let share = |((ids, cache), &past): (&(&[u32], Option<&'a mut KvCache>), &usize)| {
             let crossed = cache.as_ref().and_then(|cache| cache.crossed()).ok_or(Error::EmptyPrompt)?;
             Ok((ids.len(), past, Arc::clone(crossed)))

@@ -251,7 +251,7 @@ fn stack(config: &Config, loader: &mut Loader, name: &str, layers: usize, writes
         let cross = if writes {
             let norm = loader.rms_norm(&layer(1, "layer_norm"), width, config.eps)?;
             let across = layer(1, "EncDecAttention");
-            Some((norm, Attention::load(loader, &across, PARTS, width, shape(Reach::All), Bias::No)?))
+            Some((norm, Attention::load(loader, &across, PARTS, width, shape(Reach::Across), Bias::No)?))
         } else {
             None
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::engine::{ARTIFACTS, CHAT, QR};
+use crate::engine::{ARTIFACTS, Artifact, CHAT, QR};
 use crate::tools::{Toolbox, WASM_BINDGEN};
 use crate::{compress, precache, process, vendor};
 
@@ -19,31 +19,27 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let tools = Toolbox::with(&[WASM_BINDGEN])?;
     let target = process::target_dir()?;
-    build_engines(&tools, &target)?;
-    for (artifact, folder) in ARTIFACTS.iter().map(|artifact| (artifact, "engine")).chain([(&QR, "."), (&CHAT, ".")]) {
+    let put = |artifact: &Artifact, folder: &str| {
         let built = artifact.build(&tools, &target)?;
-        let place = args.staging.join(folder).join(artifact.name);
-        copy(&built, &place, &|name| name != "stamp")?;
+        copy(&built, &args.staging.join(folder).join(artifact.name), &|name| name != "stamp")
+    };
+    // Two at a time: most of what an engine takes is optimising the whole of it, on a single core.
+    for pair in ARTIFACTS.chunks(2) {
+        std::thread::scope(|scope| {
+            let builds: Vec<_> = pair.iter().map(|artifact| scope.spawn(|| put(artifact, "engine"))).collect();
+            builds
+                .into_iter()
+                .try_for_each(|build| build.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })?;
+    }
+    for artifact in [&QR, &CHAT] {
+        put(artifact, ".")?;
     }
     copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
     vendor::add_to(&args.staging)?;
     clean(&args.staging.join("index.html"))?;
     compress_texts(&args.staging)?;
     precache::write(&args.staging)
-}
-
-/// Builds the engines two at a time: most of what one takes is optimising the whole of it, on a single core.
-fn build_engines(tools: &Toolbox, target: &Path) -> Result<()> {
-    for pair in ARTIFACTS.chunks(2) {
-        std::thread::scope(|scope| {
-            let builds: Vec<_> = pair.iter().map(|artifact| scope.spawn(|| artifact.build(tools, target))).collect();
-            builds.into_iter().try_for_each(|build| match build.join() {
-                Ok(built) => built.map(drop),
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-        })?;
-    }
-    Ok(())
 }
 
 /// Writes the compressed forms of the page's own files; those of the engines are there already.
