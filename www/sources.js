@@ -273,14 +273,18 @@ class Download {
 
 /** A place for bytes that is not ready yet: some can wait before it. */
 class Inlet {
-  /** What waits. @type {Uint8Array[]} */ #early = [];
+  /** What waits. @type {Uint8Array<ArrayBuffer>[]} */ #early = [];
   #held = 0;
   /** @type {((bytes: Uint8Array) => void) | null} */ #write = null;
 
   /** @param {ReturnType<Sink>} place */
   constructor(place) {
     this.ready = place.then((write) => {
-      this.#early.forEach(write);
+      for (const bytes of this.#early) {
+        write(bytes);
+        // Left to the collector, what waited would be there beside its copy.
+        bytes.buffer.transfer?.(0);
+      }
       this.#early = [];
       this.#write = write;
     });
@@ -288,7 +292,7 @@ class Inlet {
     this.ready.catch(() => {});
   }
 
-  /** @param {Uint8Array} bytes  to be used again when this is done */
+  /** @param {Uint8Array<ArrayBuffer>} bytes  to be used again when this is done */
   async write(bytes) {
     if (!this.#write && this.#held < EARLY) {
       this.#early.push(bytes.slice());

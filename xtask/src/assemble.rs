@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::engine::{ARTIFACTS, Artifact, CHAT, QR};
-use crate::tools::{Toolbox, WASM_BINDGEN};
+use crate::tools::{self, Toolbox, WASM_BINDGEN};
 use crate::{compress, precache, process, vendor};
 
 #[derive(clap::Args)]
@@ -18,6 +18,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<()> {
     let tools = Toolbox::with(&[WASM_BINDGEN])?;
+    tools::rust_src()?;
     let target = process::target_dir()?;
     let put = |artifact: &Artifact, folder: &str| {
         let built = artifact.build(&tools, &target)?;

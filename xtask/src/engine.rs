@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::tools::{self, Toolbox};
+use crate::tools::Toolbox;
 use crate::{compress, process};
 
 /// One build of the engine. The page chooses among them by what the browser can do.
@@ -63,8 +63,8 @@ impl Artifact {
         self.package.replace('-', "_")
     }
 
-    /// Builds `LIBRARY.js` and `LIBRARY_bg.wasm`; the folder they are in. What comes after cargo is done again only when
-    /// cargo's output, a tool or an option has changed.
+    /// Builds `LIBRARY.js` and `LIBRARY_bg.wasm`; the folder they are in. The sources of the standard library must be here.
+    /// What comes after cargo is done again only when cargo's output, a tool or an option has changed.
     pub fn build(&self, tools: &Toolbox, target: &Path) -> Result<PathBuf> {
         let wasm = self.compile(target)?;
         let folder = target.join("engine").join(self.name);
@@ -112,7 +112,6 @@ impl Artifact {
         command.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags={flags}")]);
         // The standard library as it comes knows no threads in wasm, and is larger than it need be. Compiling it is not
         // stable yet, nor is leaving out places.
-        tools::rust_src()?;
         command.args(["-Z", "build-std=std,panic_abort", "-Z", "build-std-features=optimize_for_size"]);
         command.env("RUSTC_BOOTSTRAP", "1");
         // Else artifacts would take turns in one folder, each build undoing the last; but those with the same flags share

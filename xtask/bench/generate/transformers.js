@@ -25,19 +25,22 @@ export async function open({ model: name }, { threads, dtype, session, class: ki
     '@huggingface/jinja': '/npm/@huggingface/jinja/dist/index.js',
   });
   const home = '/npm/@huggingface/transformers/dist';
-  const { env, Tensor, ...classes } = await import(`${home}/transformers.web.min.js`);
+  const { env, Tensor, AutoTokenizer, ...classes } = await import(`${home}/transformers.web.min.js`);
   Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: '/models/' });
   Object.assign(env, { useBrowserCache: false, useWasmCache: false });
   const base = new URL(`${runtime}/${binary}`, location.href);
   env.backends.onnx.wasm.wasmPaths = { mjs: `${base}.mjs`, wasm: `${base}.wasm` };
   env.backends.onnx.wasm.numThreads = threads;
-  const model = await classes[kind].from_pretrained(name, { device: 'wasm', dtype });
+  // As its pipelines do.
+  const [tokenizer, model] = await Promise.all([
+    AutoTokenizer.from_pretrained(name),
+    classes[kind].from_pretrained(name, { device: 'wasm', dtype }),
+  ]);
   const textOf = (/** @type {number[]} */ ids) => {
     const shape = [1, ids.length];
     const tensor = (/** @type {BigInt64Array} */ values) => new Tensor('int64', values, shape);
     const input_ids = tensor(BigInt64Array.from(ids, BigInt));
-    const attention_mask = tensor(new BigInt64Array(ids.length).fill(1n));
-    return { input_ids, attention_mask, token_type_ids: tensor(new BigInt64Array(ids.length)) };
+    return { input_ids, attention_mask: tensor(new BigInt64Array(ids.length).fill(1n)) };
   };
   return {
     how: `${dtype}, ONNX Runtime's ${session} build, ${env.backends.onnx.wasm.numThreads} of ${threads} threads`,
@@ -58,8 +61,11 @@ export async function open({ model: name }, { threads, dtype, session, class: ki
       });
       return stamps;
     },
-    async encode({ ids }) {
-      const { last_hidden_state } = await model(textOf(ids));
+    async encode({ ids, text }) {
+      const inputs = tokenizer(text);
+      const [, found] = inputs.input_ids.dims;
+      if (found !== ids.length) throw new Error(`expected ${ids.length} tokens, found ${found}`);
+      const { last_hidden_state } = await model(inputs);
       const [, length, width] = last_hidden_state.dims;
       // The mean over the positions, as for the similarity of sentences.
       const mean = new Float32Array(width);
