@@ -34,8 +34,8 @@ impl Checkpoint {
     pub fn open(mut files: Files, progress: Progress) -> Result<Self> {
         let (config, mut weights) = match files.gguf() {
             Some(name) => {
-                let weights = Weights::gguf(&mut files, &name)?;
-                let folder = folder_of(weights.metadata())?;
+                let mut weights = Weights::gguf(&mut files, &name)?;
+                let folder = folder_of(weights.metadata_mut())?;
                 if !folder.contains("config.json") {
                     (None, weights)
                 } else {
@@ -81,15 +81,16 @@ pub(crate) fn pair(name: &str, bytes: Vec<u8>) -> (String, Value) {
     }
 }
 
-/// The files that are in the metadata.
-fn folder_of(metadata: &Metadata) -> Result<Files> {
+/// The files that are in the metadata, taken out of them: a vocabulary is large.
+fn folder_of(metadata: &mut Metadata) -> Result<Files> {
     let mut files = Files::new();
-    for key in metadata.keys() {
+    let keys: Vec<String> = metadata.keys().map(str::to_string).collect();
+    for key in keys {
         let (name, bytes) = if let Some(name) = key.strip_prefix(TEXT) {
-            (name, metadata.get_str(key)?.unwrap_or_default().as_bytes().to_vec())
+            (name, metadata.take_str(&key)?.unwrap_or_default().into_bytes())
         } else if let Some(name) = key.strip_prefix(HEX) {
-            let bytes = metadata.get_str(key)?.and_then(bytes_of);
-            (name, bytes.ok_or_else(|| metadata.bad(key, "bytes in hexadecimal"))?)
+            let bytes = metadata.get_str(&key)?.and_then(bytes_of);
+            (name, bytes.ok_or_else(|| metadata.bad(&key, "bytes in hexadecimal"))?)
         } else {
             continue;
         };

@@ -1,5 +1,6 @@
 //! The set of named files a model is made of: a folder, one `.gguf` file, or what was dropped on the page.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
@@ -14,11 +15,21 @@ pub trait ReadSeek: Read + Seek {
     fn arriving(&mut self) -> Option<&mut Arriving> {
         None
     }
+
+    /// The whole file, if it lies in memory: it need not be copied.
+    fn whole(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 impl ReadSeek for std::fs::File {}
-impl<T: AsRef<[u8]>> ReadSeek for Cursor<T> {}
+
+impl<T: AsRef<[u8]>> ReadSeek for Cursor<T> {
+    fn whole(&self) -> Option<&[u8]> {
+        Some(self.get_ref().as_ref())
+    }
+}
 
 /// Named readers. A folder common to all names ("mymodel/config.json", as a browser names the files of a dropped folder)
 /// is not part of the names seen from outside.
@@ -125,9 +136,19 @@ impl Files {
     /// [`Error::MissingFile`]; [`Error::BadFile`] when it is larger than `limit` bytes, which is found out before any of
     /// it is read; [`Error::Io`], [`Error::OutOfMemory`].
     pub fn read_all(&mut self, name: &str, limit: u64) -> Result<Vec<u8>> {
-        let Some(reader) = self.readers.get_mut(&format!("{}{name}", self.root.as_deref().unwrap_or(""))) else {
+        Ok(self.view(name, limit)?.into_owned())
+    }
+
+    /// [`Self::read_all`] without a copy of what lies in memory.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn view(&mut self, name: &str, limit: u64) -> Result<Cow<'_, [u8]>> {
+        if !self.contains(name) {
             return Err(self.missing(name.to_string()));
-        };
+        }
+        let full = self.full(name);
+        let Some(reader) = self.readers.get_mut(&full) else { return Ok(Cow::default()) };
         let io = |source| Error::Io { file: name.to_string(), source };
         let len = reader.seek(SeekFrom::End(0)).map_err(io)?;
         if len > limit {
@@ -138,9 +159,12 @@ impl Files {
             });
         }
         reader.rewind().map_err(io)?;
-        let mut bytes = try_vec(0u8, usize::try_from(len).unwrap_or(usize::MAX), name)?;
-        reader.read_exact(&mut bytes).map_err(io)?;
-        Ok(bytes)
+        if reader.whole().is_none() {
+            let mut bytes = try_vec(0u8, usize::try_from(len).unwrap_or(usize::MAX), name)?;
+            reader.read_exact(&mut bytes).map_err(io)?;
+            return Ok(Cow::Owned(bytes));
+        }
+        Ok(Cow::Borrowed(reader.whole().unwrap_or_default()))
     }
 
     /// A small JSON file.
@@ -148,7 +172,7 @@ impl Files {
     /// # Errors
     /// As [`read_all`](Self::read_all), and [`Error::BadFile`] when it is not the JSON expected.
     pub fn read_json<T: DeserializeOwned>(&mut self, name: &str, limit: u64) -> Result<T> {
-        let bytes = self.read_all(name, limit)?;
+        let bytes = self.view(name, limit)?;
         serde_json::from_slice(&bytes).map_err(|error| Error::BadFile {
             file: name.to_string(),
             expected: "JSON".to_string(),

@@ -2,7 +2,7 @@
 
 use super::with_values;
 use crate::error::{Error, Result};
-use crate::kernels::tracked;
+use crate::kernels::tracked::{self, Unary};
 use candle_core::Tensor;
 use candle_nn::ops::sigmoid;
 
@@ -90,37 +90,37 @@ impl Activation {
         })
     }
 
-    /// Applies the function to every element.
-    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
+    /// Applies the function to every element, in its place where that can be: nobody else may have `x`.
+    pub fn forward(self, x: Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::Gelu => tracked::gelu(x)?,
-            Self::Gelu10 => tracked::gelu(x)?.clamp(-10f32, 10f32)?,
-            Self::GeluTanh => tracked::gelu_tanh(x)?,
-            Self::QuickGelu => (x * sigmoid(&(x * 1.702)?)?)?,
-            Self::Silu => tracked::silu(x)?,
-            Self::Relu => x.relu()?,
-            Self::Relu2 => x.relu()?.sqr()?,
+            Self::Gelu => Unary::Gelu.forward(x)?,
+            Self::Gelu10 => Unary::Gelu.forward(x)?.clamp(-10f32, 10f32)?,
+            Self::GeluTanh => Unary::GeluTanh.forward(x)?,
+            Self::QuickGelu => (&x * sigmoid(&(&x * 1.702)?)?)?,
+            Self::Silu => Unary::Silu.forward(x)?,
+            Self::Relu => Unary::Relu.forward(x)?,
+            Self::Relu2 => Unary::Relu.forward(x)?.sqr()?,
             Self::Relu6 => x.clamp(0f32, 6f32)?,
-            Self::LeakyRelu => candle_nn::ops::leaky_relu(x, 0.01)?,
-            Self::Sigmoid => sigmoid(x)?,
+            Self::LeakyRelu => candle_nn::ops::leaky_relu(&x, 0.01)?,
+            Self::Sigmoid => sigmoid(&x)?,
             Self::Tanh => x.tanh()?,
-            Self::Mish => candle_nn::ops::mish(x)?,
-            Self::HardSwish => (x * (x + 3.0)?.clamp(0f32, 6f32)?)?.affine(1.0 / 6.0, 0.0)?,
+            Self::Mish => candle_nn::ops::mish(&x)?,
+            Self::HardSwish => (&x * (&x + 3.0)?.clamp(0f32, 6f32)?)?.affine(1.0 / 6.0, 0.0)?,
             Self::Laplace => ((x - LAPLACE_MEAN)? / (0.282095 * std::f64::consts::SQRT_2))?.erf()?.affine(0.5, 0.5)?,
             // candle has no log1p, so this one has no gradient.
             Self::SqrtSoftplus => {
                 let softplus = |x: &f32| x.max(0.0) + libm::log1pf(libm::expf(-x.abs()));
-                let values = with_values(x, |x| Ok(x.iter().map(|x| softplus(x).sqrt()).collect::<Vec<f32>>()))?;
+                let values = with_values(&x, |x| Ok(x.iter().map(|x| softplus(x).sqrt()).collect::<Vec<f32>>()))?;
                 Tensor::from_vec(values, x.shape(), x.device())?
             }
-            Self::Linear => x.clone(),
+            Self::Linear => x,
         })
     }
 
-    /// `self(gate) · up`, element by element.
-    pub fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    /// `self(gate) · up`, element by element; nobody else may have `gate`.
+    pub fn gated(self, gate: Tensor, up: &Tensor) -> Result<Tensor> {
         if self == Self::Silu {
-            return tracked::swiglu(gate, up);
+            return tracked::swiglu(&gate, up);
         }
         Ok((self.forward(gate)? * up)?)
     }

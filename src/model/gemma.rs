@@ -152,10 +152,13 @@ impl Decoder for Gemma {
             let normed = block.input_layernorm.forward(&x)?;
             pass.see(i, Site::AttentionNorm, &normed)?;
             let dim = self.spec.head_dim;
-            let q = block.q_norm.by_head(&block.q_proj.forward(&normed)?, dim)?;
-            let k = block.k_norm.by_head(&block.k_proj.forward(&normed)?, dim)?;
-            let (q, k, v) = (rotary.forward(&q, angles)?, rotary.forward(&k, angles)?, block.v_proj.forward(&normed)?);
-            let y = pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?;
+            // In a block of its own, so that none of it is held while feeding forward.
+            let y = {
+                let q = rotary.forward(&block.q_norm.by_head(&block.q_proj.forward(&normed)?, dim)?, angles)?;
+                let k = rotary.forward(&block.k_norm.by_head(&block.k_proj.forward(&normed)?, dim)?, angles)?;
+                let v = block.v_proj.forward(&normed)?;
+                pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?
+            };
             let added = block.post_attention_layernorm.forward(&block.o_proj.forward(&y)?)?;
             pass.see(i, Site::Attention, &added)?;
             x = (&x + added)?;
@@ -237,7 +240,7 @@ impl Block {
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
         let normed = self.pre_feedforward_layernorm.forward(x)?;
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
-        let gated = activation.gated(&self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
+        let gated = activation.gated(self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
         pass.see(layer, Site::Inner, &gated)?;
         self.post_feedforward_layernorm.forward(&self.down_proj.forward(&gated)?)
     }

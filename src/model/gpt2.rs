@@ -239,7 +239,7 @@ impl Block {
 
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
         pass.see(layer, Site::FeedForwardNorm, x)?;
-        let inner = activation.forward(&self.c_fc.forward(x)?)?;
+        let inner = activation.forward(self.c_fc.forward(x)?)?;
         pass.see(layer, Site::Inner, &inner)?;
         let added = self.mlp_c_proj.forward(&inner)?;
         pass.see(layer, Site::FeedForward, &added)?;

@@ -236,10 +236,13 @@ impl Decoder for GptNeoX {
             pass.see(i, Site::Stream, &x)?;
             let normed = block.input_layernorm.forward(&x)?;
             pass.see(i, Site::AttentionNorm, &normed)?;
-            let q = self.rotary.forward(&block.q.forward(&normed)?, &angles)?;
-            let k = self.rotary.forward(&block.k.forward(&normed)?, &angles)?;
-            let v = block.v.forward(&normed)?;
-            let y = pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?;
+            // In a block of its own, so that none of it is held while feeding forward.
+            let y = {
+                let q = self.rotary.forward(&block.q.forward(&normed)?, &angles)?;
+                let k = self.rotary.forward(&block.k.forward(&normed)?, &angles)?;
+                let v = block.v.forward(&normed)?;
+                pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?
+            };
             let attended = pass.dropout(block.dense.forward(&y)?, self.hidden_dropout)?;
             pass.see(i, Site::Attention, &attended)?;
             let middle = (&x + attended)?;
@@ -274,7 +277,7 @@ impl Block {
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
         let normed = self.post_attention_layernorm.forward(x)?;
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
-        let inner = activation.forward(&self.dense_h_to_4h.forward(&normed)?)?;
+        let inner = activation.forward(self.dense_h_to_4h.forward(&normed)?)?;
         pass.see(layer, Site::Inner, &inner)?;
         self.dense_4h_to_h.forward(&inner)
     }

@@ -260,12 +260,15 @@ impl Decoder for Llama {
             pass.see(i, Site::Stream, &x)?;
             let normed = block.input_layernorm.forward(&x)?;
             pass.see(i, Site::AttentionNorm, &normed)?;
-            let [mut q, mut k] = block.queries_and_keys(&normed)?;
-            if block.rotated {
-                (q, k) = (self.rotary.forward(&q, &angles)?, self.rotary.forward(&k, &angles)?);
-            }
-            let v = block.v_proj.forward(&normed)?;
-            let y = pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?;
+            // In a block of its own, so that none of it is held while feeding forward.
+            let y = {
+                let [mut q, mut k] = block.queries_and_keys(&normed)?;
+                if block.rotated {
+                    (q, k) = (self.rotary.forward(&q, &angles)?, self.rotary.forward(&k, &angles)?);
+                }
+                let v = block.v_proj.forward(&normed)?;
+                pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?
+            };
             let added = pass.dropout(block.o_proj.forward(&y)?, self.resid_pdrop)?;
             pass.see(i, Site::Attention, &added)?;
             x = (&x + added)?;
@@ -373,7 +376,7 @@ impl Block {
     }
 
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
-        let gated = activation.gated(&self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
+        let gated = activation.gated(self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
         pass.see(layer, Site::Inner, &gated)?;
         self.down_proj.forward(&gated)
     }

@@ -297,7 +297,7 @@ impl Block {
             x = norm.forward(&(x + added)?)?;
         }
         pass.see(layer, Site::Middle, &x)?;
-        let inner = activation.forward(&self.fc1.forward(&x)?)?;
+        let inner = activation.forward(self.fc1.forward(&x)?)?;
         pass.see(layer, Site::Inner, &inner)?;
         let added = self.fc2.forward(&inner)?;
         pass.see(layer, Site::FeedForward, &added)?;

@@ -309,8 +309,8 @@ impl Block {
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
         let inner = self.inner.forward(&normed)?;
         let inner = match &self.gate {
-            Some(gate) => activation.gated(&inner, &gate.forward(&normed)?)?,
-            None => activation.forward(&inner)?,
+            Some(gate) => activation.gated(inner, &gate.forward(&normed)?)?,
+            None => activation.forward(inner)?,
         };
         pass.see(layer, Site::Inner, &inner)?;
         let added = self.outer.forward(&inner)?;

@@ -9,6 +9,7 @@ mod t5;
 mod unigram;
 mod xlm_roberta;
 
+use super::document::{Document, Entries};
 use super::normalize::Normalizer;
 use super::pipeline::Pipeline;
 use super::split::PreTokenizer;
@@ -17,12 +18,17 @@ use super::vocabulary::{self, BpeOptions};
 use super::{Model, Slot, Tokenizer, bad, marian, to_hub, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use surround::Around;
 use tokenizers::AddedToken;
+use tokenizers::models::bpe::Vocab;
 
 /// The largest tokenizer known is 35 MB.
 const LIMIT: u64 = 256 << 20;
+
+/// What a file is to hold.
+const WANTED: &str = "tokens with their ids or scores, and merges";
 
 /// The special tokens that transformers knows by name.
 pub(super) const NAMED: [&str; 7] =
@@ -35,20 +41,19 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
         return marian::load(files, &config, &map);
     }
     if files.contains("tokenizer.json") {
-        let tokenizer = json(files, "tokenizer.json")?;
-        return from_tokenizer_json(&tokenizer, config, map);
+        return from_document(read(files, "tokenizer.json")?, config, map);
     }
     if !has_byte_pairs(files) && files.contains("vocab.txt") {
         let document = bert::document(files, &config, &map)?;
-        return from_tokenizer_json(&document, config, map);
+        return from_tree(document, config, map);
     }
     if !has_byte_pairs(files) && files.contains(xlm_roberta::FILE) {
         let document = xlm_roberta::document(files, &config)?;
-        return from_tokenizer_json(&document, config, map);
+        return from_tree(document, config, map);
     }
     if !has_byte_pairs(files) && files.contains(t5::FILE) {
         let document = t5::document(files, &config)?;
-        return from_tokenizer_json(&document, config, map);
+        return from_tree(document, config, map);
     }
     if !has_byte_pairs(files) {
         return Err(Error::MissingFile {
@@ -60,12 +65,14 @@ pub(super) fn load(files: &mut Files) -> Result<Tokenizer> {
     }
     if roberta::is_one(files, &config)? {
         let document = roberta::document(files, &config, &map)?;
-        return from_tokenizer_json(&document, config, map);
+        return from_tree(document, config, map);
     }
     let added = optional_json(files, "added_tokens.json")?;
-    let vocab = json(files, "vocab.json")?;
+    let Entries::Ids(vocab) = read(files, "vocab.json")? else {
+        return Err(bad("an object of tokens and ids in vocab.json", "a list"));
+    };
     let merges = text(files, "merges.txt")?;
-    from_vocab_and_merges(&vocab, &merges, SpecialTokens::read(config, map, &[], added)?)
+    from_vocab_and_merges(vocab, &merges, SpecialTokens::read(config, map, &[], added)?)
 }
 
 /// Whether GPT-2's two files are there.
@@ -122,20 +129,29 @@ pub(super) fn tokenizer_json(files: &mut Files) -> Result<String> {
     }
     let original = load(files)?;
     let document = document(files)?;
-    let back = from_tokenizer_json(&document, Value::Null, Value::Null)?;
+    let text = document.to_string();
+    let back = from_tree(document, Value::Null, Value::Null)?;
     super::compare::same(&original, &back, "the files there are", "tokenizer.json")?;
-    Ok(document.to_string())
+    Ok(text)
 }
 
 fn json(files: &mut Files, name: &str) -> Result<Value> {
-    let bytes = files.read_all(name, LIMIT)?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::BadFile {
-        file: name.to_string(),
-        expected: "JSON".to_string(),
-        found: match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
-            Some(b'<') => "an HTML or XML page".to_string(),
-            Some(_) => format!("a fault: {e}"),
-            None => "nothing".to_string(),
+    read(files, name)
+}
+
+/// A file of JSON.
+fn read<T: DeserializeOwned>(files: &mut Files, name: &str) -> Result<T> {
+    let bytes = files.view(name, LIMIT)?;
+    serde_json::from_slice(&bytes).map_err(|e| match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+        _ if e.is_data() => bad(&format!("in {name} {WANTED}"), &e.to_string()),
+        first => Error::BadFile {
+            file: name.to_string(),
+            expected: "JSON".to_string(),
+            found: match first {
+                Some(b'<') => "an HTML or XML page".to_string(),
+                Some(_) => format!("a fault: {e}"),
+                None => "nothing".to_string(),
+            },
         },
     })
 }
@@ -261,12 +277,18 @@ fn added_token(json: &Value, special: bool) -> Result<AddedToken> {
     }
 }
 
-pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Result<Tokenizer> {
-    let part = |name: &str| json.get(name).filter(|value| !value.is_null());
-    let model = part("model").ok_or_else(|| bad("tokenizer.json with a model", "none"))?;
-    let unknown = model.get("unk_id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-    let unknown_name = model.get("unk_token").and_then(Value::as_str);
-    let model = vocabulary::from_json(model)?;
+/// The tokenizer that a tree describes as a `tokenizer.json` would.
+pub(super) fn from_tree(tree: Value, config: Value, map: Value) -> Result<Tokenizer> {
+    let document = serde_json::from_value(tree).map_err(|error| bad(WANTED, &error.to_string()))?;
+    from_document(document, config, map)
+}
+
+fn from_document(mut document: Document, config: Value, map: Value) -> Result<Tokenizer> {
+    let model = document.model.take().ok_or_else(|| bad("tokenizer.json with a model", "none"))?;
+    let part = |name: &str| document.part(name);
+    let unknown = model.number("unk_id").and_then(|id| u32::try_from(id).ok());
+    let unknown_name = model.text("unk_token").map(str::to_string);
+    let model = vocabulary::from_document(model)?;
     let normalizer = part("normalizer").map(Normalizer::from_json).transpose()?;
     let pre_tokenizer = part("pre_tokenizer").map(PreTokenizer::from_json).transpose()?;
     let tokens = match part("added_tokens") {
@@ -276,7 +298,7 @@ pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Re
     };
     let special = SpecialTokens::read(config, map, &tokens, Value::Null)?;
     let pipeline = Pipeline::new(model, normalizer, pre_tokenizer, tokens)?;
-    let unknown = unknown.or_else(|| pipeline.token_to_id(unknown_name?));
+    let unknown = unknown.or_else(|| pipeline.token_to_id(unknown_name.as_deref()?));
     let mut pipeline = pipeline.unknown_as(unknown);
     let (bos, eos) = special.add_to(&mut pipeline)?;
     let mut around = Around::default();
@@ -294,12 +316,11 @@ pub(super) fn from_tokenizer_json(json: &Value, config: Value, map: Value) -> Re
 }
 
 /// GPT-2's tokenizer from its two files.
-fn from_vocab_and_merges(vocab: &Value, merges: &str, mut special: SpecialTokens) -> Result<Tokenizer> {
+fn from_vocab_and_merges(vocab: Vocab, merges: &str, mut special: SpecialTokens) -> Result<Tokenizer> {
     for name in ["bos_token", "eos_token", "unk_token"] {
         special.set_default(name, "<|endoftext|>");
     }
-    let tokens = vocabulary::vocab_from_json(Some(vocab))?;
-    let model = vocabulary::bpe(tokens, vocabulary::merges_from_lines(merges.lines())?, BpeOptions::default())?;
+    let model = vocabulary::bpe(vocab, vocabulary::merges_from_lines(merges.lines())?, BpeOptions::default())?;
     let words = super::split::Words::new(super::split::GPT2)?;
     let pre_tokenizer =
         PreTokenizer::ByteLevel { add_prefix_space: special.flag("add_prefix_space"), words: Some(words) };

@@ -5,6 +5,7 @@ mod bytes;
 mod charsmap;
 mod chat;
 mod compare;
+mod document;
 mod explain;
 mod gguf;
 mod hub;

@@ -1,12 +1,12 @@
 //! The tokenizer that the `tokenizers` crate runs: added tokens, normalizer, pre-tokenizer, model.
 
+use super::document::{self, MergeList};
 use super::explain::Ranks;
 use super::normalize::{Checked, Normalizer};
 use super::split::PreTokenizer;
-use super::vocabulary::{Core, merge_from_json};
+use super::vocabulary::Core;
 use super::{Piece, WordPiece, bad};
 use crate::Result;
-use serde_json::Value;
 use tokenizers::{AddedToken, AddedVocabulary, Encoding, Model as _, ModelWrapper, OffsetType, PreTokenizedString};
 
 /// All the steps from text to ids.
@@ -144,10 +144,9 @@ impl Pipeline {
     /// The merges of a byte-pair model with their ranks, which the crate tells by writing the model out.
     pub(super) fn ranks(&self) -> Option<Ranks> {
         let ModelWrapper::BPE(model) = &self.model else { return None };
-        let written: Value = serde_json::from_str(&serde_json::to_string(model).ok()?).ok()?;
-        let merges = written.get("merges")?.as_array()?;
-        let pair = |(rank, merge): (usize, &Value)| Some((merge_from_json(merge).ok()?, rank as u32));
-        Some(merges.iter().enumerate().filter_map(pair).collect())
+        let written: document::Model = serde_json::from_str(&serde_json::to_string(model).ok()?).ok()?;
+        let MergeList(merges) = written.merges?;
+        Some(merges.into_iter().zip(0..).collect())
     }
 
     pub(super) fn unknown(&self) -> Option<u32> {

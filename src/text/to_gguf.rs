@@ -2,12 +2,14 @@
 //! on many texts: a vocabulary that GGUF cannot say exactly is refused, never written nearly.
 
 use super::bytes::{byte_of_token, letter_of};
+use super::document::MergeList;
 use super::gguf::{Kind, LLAMA3, is_llama3};
 use super::split::GPT2;
 use super::{Model, Slot, Tokenizer, bad, gguf, hub, unsupported};
 use crate::Result;
 use crate::files::Files;
 use crate::weights::Value as Pair;
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -196,8 +198,9 @@ impl Draft<'_> {
                 return Err(cannot(&format!("the tokenizer's {option}"), "none", text(model, option)));
             }
         }
-        let merges = model.get("merges").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        merges.iter().map(super::vocabulary::merge_from_json).collect()
+        let Some(merges) = model.get("merges") else { return Ok(Vec::new()) };
+        let merges = MergeList::deserialize(merges);
+        merges.map(|MergeList(merges)| merges).map_err(|error| bad("a list of merges", &error.to_string()))
     }
 
     /// Every token by its id; ids that name none are filled up, as llama.cpp's converter does.

@@ -70,7 +70,7 @@ pub fn to_hub(metadata: &Metadata) -> Result<HubVocabulary> {
         }
     }
     let config = Value::Object(config);
-    let back = hub::from_tokenizer_json(&tokenizer, config.clone(), Value::Null)?;
+    let back = hub::from_tree(tokenizer.clone(), config.clone(), Value::Null)?;
     super::compare::same(&original, &back, "GGUF", "tokenizer.json")?;
     Ok(HubVocabulary { tokenizer, config, bos, eos })
 }

@@ -1,14 +1,17 @@
 //! The model part of a tokenizer: vocabularies and merges, checked before the `tokenizers` crate sees them, because it
 //! panics on some that do not fit together and picks at random among tokens that share an id.
 
+use super::document::{self, Entries, MergeList};
 use super::{bad, unsupported};
 use crate::Result;
-use serde_json::Value;
+use tokenizers::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
-use tokenizers::{Model as _, ModelWrapper};
+use tokenizers::models::unigram::Unigram;
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::models::wordpiece::WordPiece;
 
 /// No tokenizer has ids near this; above it, counting on could overflow.
-const LARGEST_ID: u64 = i32::MAX as u64;
+pub(super) const LARGEST_ID: u64 = i32::MAX as u64;
 
 /// What a byte-pair model needs beside its vocabulary and merges.
 #[derive(Debug, Default)]
@@ -87,28 +90,36 @@ pub(super) fn bpe(mut tokens: Vocab, merges: Merges, options: BpeOptions) -> Res
 }
 
 /// From the `model` part of a `tokenizer.json`.
-pub(super) fn from_json(model: &Value) -> Result<Core> {
-    let kind = model.get("type").and_then(Value::as_str);
-    match kind {
-        Some("BPE") => bpe_from_json(model),
-        None if model.get("merges").is_some() => bpe_from_json(model),
-        Some("Unigram" | "WordLevel" | "WordPiece") => {
-            if kind != Some("Unigram") {
-                vocab_from_json(model.get("vocab"))?;
-            }
-            // Each by its own type: reading "any of them" would bring the crate's older forms along.
-            let mut parts = model.clone();
-            parts.as_object_mut().map(|parts| parts.remove("type"));
-            let model = match kind {
-                Some("Unigram") => serde_json::from_value(parts).map(ModelWrapper::Unigram),
-                Some("WordLevel") => serde_json::from_value(parts).map(ModelWrapper::WordLevel),
-                _ => serde_json::from_value(parts).map(ModelWrapper::WordPiece),
-            };
-            let model = model.map_err(|e| bad("a usable model", &e.to_string()))?;
-            let largest_id = model.get_vocab().into_values().max();
-            Ok(Core { model, largest_id })
+pub(super) fn from_document(mut model: document::Model) -> Result<Core> {
+    let vocab = model.vocab.take();
+    match (model.text("type"), vocab) {
+        (Some("BPE"), Some(Entries::Ids(vocab))) => byte_pairs(vocab, model),
+        (None, Some(Entries::Ids(vocab))) if model.merges.is_some() => byte_pairs(vocab, model),
+        (Some("Unigram"), Some(Entries::Scores(scores))) => {
+            let unknown = model.number("unk_id").map(|id| usize::try_from(id).unwrap_or(usize::MAX));
+            let largest_id = scores.len().checked_sub(1).map(|id| id as u32);
+            let unigram = Unigram::from(scores, unknown, model.flag("byte_fallback")).map_err(unusable)?;
+            Ok(Core { model: ModelWrapper::Unigram(unigram), largest_id })
         }
-        other => Err(unsupported(
+        (Some("WordLevel"), Some(Entries::Ids(vocab))) => {
+            let largest_id = vocab.values().copied().max();
+            let builder = WordLevel::builder().vocab(vocab).unk_token(needed(&model, "unk_token")?);
+            Ok(Core { model: ModelWrapper::WordLevel(builder.build().map_err(unusable)?), largest_id })
+        }
+        (Some("WordPiece"), Some(Entries::Ids(vocab))) => {
+            let largest_id = vocab.values().copied().max();
+            let longest = model.number("max_input_chars_per_word");
+            let longest = longest.ok_or_else(|| bad("max_input_chars_per_word, a number", "none"))?;
+            let builder = WordPiece::builder()
+                .vocab(vocab)
+                .unk_token(needed(&model, "unk_token")?)
+                .continuing_subword_prefix(needed(&model, "continuing_subword_prefix")?)
+                .max_input_chars_per_word(usize::try_from(longest).unwrap_or(usize::MAX));
+            Ok(Core { model: ModelWrapper::WordPiece(builder.build().map_err(unusable)?), largest_id })
+        }
+        (Some("Unigram"), _) => Err(bad("a list of tokens and scores", "none")),
+        (Some("BPE" | "WordLevel" | "WordPiece"), _) => Err(bad("an object of tokens and ids", "none")),
+        (other, _) => Err(unsupported(
             "the tokenizer's model",
             "BPE, Unigram, WordLevel or WordPiece",
             other.unwrap_or("no type"),
@@ -116,43 +127,35 @@ pub(super) fn from_json(model: &Value) -> Result<Core> {
     }
 }
 
-fn bpe_from_json(model: &Value) -> Result<Core> {
-    if let Some(dropout) = model.get("dropout").and_then(Value::as_f64).filter(|d| *d != 0.0) {
+/// An option that a model cannot do without.
+fn needed(model: &document::Model, name: &str) -> Result<String> {
+    model.text(name).map(str::to_string).ok_or_else(|| bad(&format!("{name}, a text"), "none"))
+}
+
+fn unusable(error: tokenizers::Error) -> crate::Error {
+    bad("a usable model", &error.to_string())
+}
+
+fn byte_pairs(vocab: Vocab, mut model: document::Model) -> Result<Core> {
+    if let Some(dropout) = model.dropout() {
         return Err(unsupported("dropout in the tokenizer", "none", &dropout.to_string()));
     }
-    let text = |name: &str| model.get(name).and_then(Value::as_str).map(str::to_string);
-    let flag = |name: &str| model.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let MergeList(merges) = model.merges.take().ok_or_else(|| bad("a list of merges", "none"))?;
+    let text = |name: &str| model.text(name).map(str::to_string);
     let options = BpeOptions {
         unk_token: text("unk_token"),
         continuing_subword_prefix: text("continuing_subword_prefix"),
         end_of_word_suffix: text("end_of_word_suffix"),
-        fuse_unk: flag("fuse_unk"),
-        byte_fallback: flag("byte_fallback"),
-        ignore_merges: flag("ignore_merges"),
+        fuse_unk: model.flag("fuse_unk"),
+        byte_fallback: model.flag("byte_fallback"),
+        ignore_merges: model.flag("ignore_merges"),
         add_missing: false,
     };
-    let merges = model.get("merges").and_then(Value::as_array);
-    let merges = merges.ok_or_else(|| bad("a list of merges", "none"))?;
-    let merges = merges.iter().filter(|m| !m.as_str().is_some_and(|m| m.starts_with("#version")));
-    let merges = merges.map(merge_from_json).collect::<Result<_>>()?;
-    bpe(vocab_from_json(model.get("vocab"))?, merges, options)
-}
-
-/// A merge as `tokenizer.json` has it: a pair, or a line.
-pub(super) fn merge_from_json(merge: &Value) -> Result<(String, String)> {
-    let pair = match merge {
-        Value::String(line) => return merge_from_line(line),
-        Value::Array(pair) => pair.iter().map(Value::as_str).collect::<Vec<_>>(),
-        _ => Vec::new(),
-    };
-    match pair.as_slice() {
-        [Some(left), Some(right)] => Ok((left.to_string(), right.to_string())),
-        _ => Err(bad("a merge of two tokens", &merge.to_string())),
-    }
+    bpe(vocab, merges, options)
 }
 
 /// A line of `merges.txt`: two tokens and a space between them.
-fn merge_from_line(line: &str) -> Result<(String, String)> {
+pub(super) fn merge_from_line(line: &str) -> Result<(String, String)> {
     match line.split_once(' ') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() && !right.contains(' ') => {
             Ok((left.to_string(), right.to_string()))
@@ -165,14 +168,4 @@ fn merge_from_line(line: &str) -> Result<(String, String)> {
 pub(super) fn merges_from_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Merges> {
     let lines = lines.enumerate().filter(|(i, line)| !(*i == 0 && line.starts_with("#version")));
     lines.map(|(_, line)| line).filter(|line| !line.is_empty()).map(merge_from_line).collect()
-}
-
-/// A JSON object of token to id, such as `vocab.json`.
-pub(super) fn vocab_from_json(vocab: Option<&Value>) -> Result<Vocab> {
-    let vocab = vocab.and_then(Value::as_object).ok_or_else(|| bad("an object of tokens and ids", "none"))?;
-    let pair = |(token, id): (&String, &Value)| match id.as_u64().filter(|id| *id <= LARGEST_ID) {
-        Some(id) => Ok((token.clone(), id as u32)),
-        None => Err(bad(&format!("an id from 0 to {LARGEST_ID} for token {token:?}"), &id.to_string())),
-    };
-    vocab.iter().map(pair).collect()
 }

@@ -51,6 +51,15 @@ impl Metadata {
         })
     }
 
+    /// [`Self::get_str`], and the value is no longer here.
+    pub(crate) fn take_str(&mut self, key: &str) -> Result<Option<String>> {
+        self.get_str(key)?;
+        Ok(match self.values.remove(key) {
+            Some(Value::String(value)) => Some(value),
+            _ => None,
+        })
+    }
+
     /// An integer of any type that is not negative.
     pub fn get_u64(&self, key: &str) -> Result<Option<u64>> {
         self.get(key, "an integer of at least 0", |value| match value {

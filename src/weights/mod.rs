@@ -209,6 +209,11 @@ impl Weights {
         &self.metadata
     }
 
+    /// The same, to take out what is large.
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
     /// The bytes of all tensors that can be read.
     pub fn total_bytes(&self) -> u64 {
         self.meter.total

@@ -1,33 +1,9 @@
 //! The activation functions that most decoders have, and the gated form of Llama's.
 
-use super::{Output, gradient, lend, map, output, values};
+use super::{Output, gradient, lend, map, map_in_place, output, values, values_mut};
 use crate::error::Result;
 use crate::kernels::exp::{exp, normal, sigmoid};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Tensor};
-
-/// `x · σ(x)`.
-///
-/// # Errors
-/// Those of candle.
-pub fn silu(x: &Tensor) -> Result<Tensor> {
-    Ok(x.contiguous()?.apply_op1(Unary::Silu)?)
-}
-
-/// `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel 2016).
-///
-/// # Errors
-/// Those of candle.
-pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
-    Ok(x.contiguous()?.apply_op1(Unary::GeluTanh)?)
-}
-
-/// `x · Φ(x)` (Hendrycks and Gimpel 2016).
-///
-/// # Errors
-/// Those of candle.
-pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    Ok(x.contiguous()?.apply_op1(Unary::Gelu)?)
-}
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, InplaceOp1, Layout, Tensor};
 
 /// `gate · σ(gate) · up` (Shazeer 2020).
 ///
@@ -40,11 +16,41 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     Ok(gate.contiguous()?.apply_op2(&up.contiguous()?, SwiGlu)?)
 }
 
+/// A function of each value.
 #[derive(Clone, Copy)]
-enum Unary {
+pub enum Unary {
+    /// `x · σ(x)`.
     Silu,
+    /// `x · Φ(x)` (Hendrycks and Gimpel 2016).
     Gelu,
+    /// `x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel 2016).
     GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+impl Unary {
+    /// The function of all of `x`; in its place, if no gradient is to pass. So nobody else may have `x`.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn forward(self, x: Tensor) -> Result<Tensor> {
+        if x.track_op() || !x.is_contiguous() {
+            return Ok(x.contiguous()?.apply_op1(self)?);
+        }
+        x.inplace_op1(&self)?;
+        Ok(x)
+    }
+
+    #[inline(always)]
+    fn of(self, x: f32) -> f32 {
+        match self {
+            Self::Silu => x * sigmoid(x),
+            Self::Gelu => x * normal(x),
+            Self::GeluTanh => x * sigmoid(GELU.0 * (x + GELU.1 * x * x * x)),
+            Self::Relu => x.max(0.0),
+        }
+    }
 }
 
 /// `1 / √(2π)`.
@@ -59,15 +65,18 @@ impl CustomOp1 for Unary {
             Self::Silu => "silu",
             Self::Gelu => "gelu",
             Self::GeluTanh => "gelu_tanh",
+            Self::Relu => "relu",
         }
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Output {
         let x = values(x, layout)?;
+        // Each by itself: a loop with a choice in it is slow.
         let y = match self {
-            Self::Silu => map([x], |[x]| x * sigmoid(x)),
-            Self::Gelu => map([x], |[x]| x * normal(x)),
-            Self::GeluTanh => map([x], |[x]| x * sigmoid(GELU.0 * (x + GELU.1 * x * x * x))),
+            Self::Silu => map([x], |[x]| Self::Silu.of(x)),
+            Self::Gelu => map([x], |[x]| Self::Gelu.of(x)),
+            Self::GeluTanh => map([x], |[x]| Self::GeluTanh.of(x)),
+            Self::Relu => map([x], |[x]| Self::Relu.of(x)),
         };
         output(y, layout.shape())
     }
@@ -80,8 +89,26 @@ impl CustomOp1 for Unary {
                 let s = sigmoid(GELU.0 * (x + GELU.1 * x * x * x));
                 dy * (s + x * s * (1.0 - s) * GELU.0 * (1.0 + 3.0 * GELU.1 * x * x))
             }),
+            Self::Relu => map(operands, |[x, dy]| if x > 0.0 { dy } else { 0.0 }),
         })?;
         Ok(Some(gradient(dx, x)?))
+    }
+}
+
+impl InplaceOp1 for Unary {
+    fn name(&self) -> &'static str {
+        CustomOp1::name(self)
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let x = values_mut(x, layout)?;
+        match self {
+            Self::Silu => map_in_place(x, |x| Self::Silu.of(x)),
+            Self::Gelu => map_in_place(x, |x| Self::Gelu.of(x)),
+            Self::GeluTanh => map_in_place(x, |x| Self::GeluTanh.of(x)),
+            Self::Relu => map_in_place(x, |x| Self::Relu.of(x)),
+        }
+        Ok(())
     }
 }
 
@@ -128,10 +155,20 @@ mod tests {
         let wide = |shape, seed| random(shape, seed).affine(10.0, 0.0).unwrap();
         for shape in [(1, 1), (5, 7), (40, 900)] {
             let operands = [wide(shape, 1), wide(shape, 2)];
-            check(&operands[..1], |t| silu(&t[0]), |t| t[0].silu());
-            check(&operands[..1], |t| gelu(&t[0]), |t| t[0].gelu_erf());
-            check(&operands[..1], |t| gelu_tanh(&t[0]), |t| t[0].gelu());
+            check(&operands[..1], |t| Unary::Silu.forward(t[0].copy()?), |t| t[0].silu());
+            check(&operands[..1], |t| Unary::Gelu.forward(t[0].copy()?), |t| t[0].gelu_erf());
+            check(&operands[..1], |t| Unary::GeluTanh.forward(t[0].copy()?), |t| t[0].gelu());
+            check(&operands[..1], |t| Unary::Relu.forward(t[0].copy()?), |t| t[0].relu());
             check(&operands, |t| swiglu(&t[0], &t[1]), |t| t[0].silu()?.mul(&t[1]));
+        }
+    }
+
+    #[test]
+    fn in_place_is_the_same() {
+        let x = random((40, 900), 3);
+        for f in [Unary::Silu, Unary::Gelu, Unary::GeluTanh, Unary::Relu] {
+            let wanted = x.apply_op1(f).unwrap().to_vec2::<f32>().unwrap();
+            assert_eq!(f.forward(x.copy().unwrap()).unwrap().to_vec2::<f32>().unwrap(), wanted);
         }
     }
 
@@ -139,8 +176,8 @@ mod tests {
     #[test]
     fn limits_are_kept() {
         let x = candle_core::Var::new(&[[-1e4f32, -100.0, 100.0, 1e4]], &candle_core::Device::Cpu).unwrap();
-        for f in [silu, gelu, gelu_tanh] {
-            let y = f(&x).unwrap();
+        for f in [Unary::Silu, Unary::Gelu, Unary::GeluTanh, Unary::Relu] {
+            let y = f.forward(x.as_tensor().clone()).unwrap();
             assert!(
                 y.to_vec2::<f32>().unwrap()[0].iter().zip([0.0, 0.0, 100.0, 1e4]).all(|(y, w)| (y - w).abs() < 1e-20)
             );

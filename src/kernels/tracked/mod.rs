@@ -12,7 +12,7 @@ mod linear;
 mod norm;
 mod rotate;
 
-pub use activation::{gelu, gelu_tanh, silu, swiglu};
+pub use activation::{Unary, swiglu};
 pub use attention::{causal_attention, joined_causal_attention};
 pub use cross_entropy::cross_entropy;
 pub use dropout::{Mask, dropout};
@@ -33,6 +33,16 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&
     let (start, end) =
         layout.contiguous_offsets().ok_or_else(|| candle_core::Error::msg("expected a contiguous operand"))?;
     Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// The same, to be written over.
+fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> candle_core::Result<&'a mut [f32]> {
+    let (start, end) =
+        layout.contiguous_offsets().ok_or_else(|| candle_core::Error::msg("expected a contiguous operand"))?;
+    match storage {
+        CpuStorage::F32(values) => Ok(&mut values[start..end]),
+        _ => Err(candle_core::Error::msg("expected values of 32 bits")),
+    }
 }
 
 /// Lends the values of tensors, row-major, to `f`.
@@ -111,6 +121,11 @@ fn map<const N: usize>(x: [&[f32]; N], f: impl Fn([f32; N]) -> f32 + Send + Sync
         }
     });
     Ok(out)
+}
+
+/// [`map`] of one operand, which the results take the place of.
+fn map_in_place(x: &mut [f32], f: impl Fn(f32) -> f32 + Send + Sync) {
+    parallel::for_each(x.chunks_mut(parallel::PART), |part| part.iter_mut().for_each(|x| *x = f(*x)));
 }
 
 #[cfg(test)]

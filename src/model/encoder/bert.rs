@@ -315,6 +315,13 @@ impl Bert {
     }
 }
 
+impl Block {
+    fn attend(&self, x: &Tensor, layer: usize, heads: Heads, pass: &mut Pass) -> Result<Tensor> {
+        let [q, k, v] = [&self.query, &self.key, &self.value].map(|linear| linear.forward(x));
+        self.attention_output.forward(&pass.attend_whole(layer, heads, None, [&q?, &k?, &v?])?)
+    }
+}
+
 impl Encoder for Bert {
     fn spec(&self) -> &Spec {
         &self.spec
@@ -334,13 +341,11 @@ impl Encoder for Bert {
         x = self.norm.forward(&x)?;
         for (i, block) in self.blocks.iter().enumerate() {
             pass.see(i, Site::Stream, &x)?;
-            let [q, k, v] = [&block.query, &block.key, &block.value].map(|linear| linear.forward(&x));
-            let attended = pass.attend_whole(i, self.heads, None, [&q?, &k?, &v?])?;
-            let added = block.attention_output.forward(&attended)?;
-            pass.see(i, Site::Attention, &added)?;
-            x = block.attention_norm.forward(&(x + added)?)?;
+            let attended = block.attend(&x, i, self.heads, pass)?;
+            pass.see(i, Site::Attention, &attended)?;
+            x = block.attention_norm.forward(&(x + attended)?)?;
             pass.see(i, Site::Middle, &x)?;
-            let inner = self.activation.forward(&block.inner.forward(&x)?)?;
+            let inner = self.activation.forward(block.inner.forward(&x)?)?;
             pass.see(i, Site::Inner, &inner)?;
             let added = block.output.forward(&inner)?;
             pass.see(i, Site::FeedForward, &added)?;

@@ -69,7 +69,7 @@ impl Named {
 impl Transform {
     /// `[n, hidden_size]` to the same shape.
     pub fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.norm.forward(&self.activation.forward(&self.dense.forward(hidden)?)?)
+        self.norm.forward(&self.activation.forward(self.dense.forward(hidden)?)?)
     }
 }
 

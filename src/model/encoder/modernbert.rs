@@ -256,10 +256,13 @@ impl Encoder for ModernBert {
                 true => (&self.local, &local, Reach::Around(self.near)),
                 false => (&self.global, &global, Reach::All),
             };
-            let joined = block.joined.forward(&normed)?;
-            let part = |n: usize| joined.narrow(1, n * width, width)?.contiguous();
-            let (q, k) = (rotary.forward(&part(0)?, angles)?, rotary.forward(&part(1)?, angles)?);
-            let attended = pass.attend_whole(i, Heads { reach, ..self.heads }, None, [&q, &k, &part(2)?])?;
+            // In a block of its own, so that none of it is held while feeding forward.
+            let attended = {
+                let joined = block.joined.forward(&normed)?;
+                let part = |n: usize| joined.narrow(1, n * width, width)?.contiguous();
+                let (q, k) = (rotary.forward(&part(0)?, angles)?, rotary.forward(&part(1)?, angles)?);
+                pass.attend_whole(i, Heads { reach, ..self.heads }, None, [&q, &k, &part(2)?])?
+            };
             let added = block.attention_output.forward(&attended)?;
             pass.see(i, Site::Attention, &added)?;
             x = (x + added)?;
@@ -270,7 +273,7 @@ impl Encoder for ModernBert {
             let inner = self.spec.form.inner_size;
             let gated = self
                 .activation
-                .gated(&both.narrow(1, 0, inner)?.contiguous()?, &both.narrow(1, inner, inner)?.contiguous()?)?;
+                .gated(both.narrow(1, 0, inner)?.contiguous()?, &both.narrow(1, inner, inner)?.contiguous()?)?;
             pass.see(i, Site::Inner, &gated)?;
             let added = block.output.forward(&gated)?;
             pass.see(i, Site::FeedForward, &added)?;
