@@ -1,6 +1,6 @@
 //! The activation functions that most decoders have, and the gated form of Llama's.
 
-use super::{Output, gradient, lend, map, map_in_place, output, values, values_mut};
+use super::{Output, gradient, lend, map, map_in_place, output, to_candle, values, values_mut, zeros};
 use crate::error::Result;
 use crate::kernels::exp::{exp, normal, sigmoid};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, InplaceOp1, Layout, Tensor};
@@ -42,13 +42,13 @@ impl Unary {
         Ok(x)
     }
 
-    #[inline(always)]
-    fn of(self, x: f32) -> f32 {
+    /// Each by itself: a loop with a choice in it is slow.
+    fn apply(self, x: &mut [f32]) {
         match self {
-            Self::Silu => x * sigmoid(x),
-            Self::Gelu => x * normal(x),
-            Self::GeluTanh => x * sigmoid(GELU.0 * (x + GELU.1 * x * x * x)),
-            Self::Relu => x.max(0.0),
+            Self::Silu => map_in_place(x, |x| x * sigmoid(x)),
+            Self::Gelu => map_in_place(x, |x| x * normal(x)),
+            Self::GeluTanh => map_in_place(x, |x| x * sigmoid(GELU.0 * (x + GELU.1 * x * x * x))),
+            Self::Relu => map_in_place(x, |x| x.max(0.0)),
         }
     }
 }
@@ -71,14 +71,10 @@ impl CustomOp1 for Unary {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Output {
         let x = values(x, layout)?;
-        // Each by itself: a loop with a choice in it is slow.
-        let y = match self {
-            Self::Silu => map([x], |[x]| Self::Silu.of(x)),
-            Self::Gelu => map([x], |[x]| Self::Gelu.of(x)),
-            Self::GeluTanh => map([x], |[x]| Self::GeluTanh.of(x)),
-            Self::Relu => map([x], |[x]| Self::Relu.of(x)),
-        };
-        output(y, layout.shape())
+        let mut y = zeros(x.len()).map_err(to_candle)?;
+        y.copy_from_slice(x);
+        self.apply(&mut y);
+        output(Ok(y), layout.shape())
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, dy: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -101,13 +97,7 @@ impl InplaceOp1 for Unary {
     }
 
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let x = values_mut(x, layout)?;
-        match self {
-            Self::Silu => map_in_place(x, |x| Self::Silu.of(x)),
-            Self::Gelu => map_in_place(x, |x| Self::Gelu.of(x)),
-            Self::GeluTanh => map_in_place(x, |x| Self::GeluTanh.of(x)),
-            Self::Relu => map_in_place(x, |x| Self::Relu.of(x)),
-        }
+        self.apply(values_mut(x, layout)?);
         Ok(())
     }
 }
