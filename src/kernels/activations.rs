@@ -1,6 +1,7 @@
 //! Activations as integers, for products with quantized weights: blocks of 32 values, each a 16-bit integer times the
 //! block's f32 scale. That is 256 times finer than the 8 bits of llama.cpp, and far finer than the weights.
 
+use super::parallel;
 use crate::error::{Result, try_vec};
 
 /// Values that share a scale.
@@ -47,23 +48,13 @@ impl Activations {
         let mut values = try_vec(0i16, x.len(), "activations")?;
         let mut scales = try_vec(0f32, x.len() / BLOCK, "activations")?;
         let mut sums = try_vec(0i32, x.len() / BLOCK, "activations")?;
-        let rows = x.len() / cols.max(1);
-        let grouped = rows - rows % TOGETHER;
-        let (x, _) = x.as_chunks::<BLOCK>();
-        let mut rounded = [0i16; BLOCK];
-        for (i, x) in x.iter().enumerate() {
-            let (row, block) = (i / blocks, i % blocks);
-            let place = if row < grouped { (row / TOGETHER * blocks + block) * TOGETHER + row % TOGETHER } else { i };
-            (scales[place], sums[place]) = round(x, &mut rounded);
-            if row < grouped {
-                let group = &mut values[(place - row % TOGETHER) * BLOCK..][..TOGETHER * BLOCK];
-                for (q, quad) in rounded.as_chunks::<QUAD>().0.iter().enumerate() {
-                    group[(q * TOGETHER + row % TOGETHER) * QUAD..][..QUAD].copy_from_slice(quad);
-                }
-            } else {
-                values[i * BLOCK..][..BLOCK].copy_from_slice(&rounded);
-            }
-        }
+        // Parts are whole groups, so that each is rows of activations by itself.
+        let rows = TOGETHER * (parallel::PART / (TOGETHER * cols).max(1)).max(1);
+        let (part, of_blocks) = ((rows * cols).max(1), (rows * blocks).max(1));
+        let places = values.chunks_mut(part).zip(scales.chunks_mut(of_blocks)).zip(sums.chunks_mut(of_blocks));
+        parallel::for_each(x.chunks(part).zip(places), |(x, ((values, scales), sums))| {
+            round_rows(x, blocks, values, scales, sums);
+        });
         Ok(Self { blocks, values, scales, sums })
     }
 
@@ -103,6 +94,27 @@ impl Activations {
             values: &self.values.as_chunks().0[range.clone()],
             scales: &self.scales.as_chunks().0[range.clone()],
             sums: &self.sums.as_chunks().0[range],
+        }
+    }
+}
+
+/// Rounds rows of so many blocks: groups first, then single rows.
+fn round_rows(x: &[f32], blocks: usize, values: &mut [i16], scales: &mut [f32], sums: &mut [i32]) {
+    let rows = x.len() / (blocks * BLOCK).max(1);
+    let grouped = rows - rows % TOGETHER;
+    let (x, _) = x.as_chunks::<BLOCK>();
+    let mut rounded = [0i16; BLOCK];
+    for (i, x) in x.iter().enumerate() {
+        let (row, block) = (i / blocks, i % blocks);
+        let place = if row < grouped { (row / TOGETHER * blocks + block) * TOGETHER + row % TOGETHER } else { i };
+        (scales[place], sums[place]) = round(x, &mut rounded);
+        if row < grouped {
+            let group = &mut values[(place - row % TOGETHER) * BLOCK..][..TOGETHER * BLOCK];
+            for (q, quad) in rounded.as_chunks::<QUAD>().0.iter().enumerate() {
+                group[(q * TOGETHER + row % TOGETHER) * QUAD..][..QUAD].copy_from_slice(quad);
+            }
+        } else {
+            values[i * BLOCK..][..BLOCK].copy_from_slice(&rounded);
         }
     }
 }
@@ -154,6 +166,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Parts that several threads round are what the whole would be.
+    #[test]
+    fn parts_are_rounded_as_the_whole() {
+        let (rows, cols) = (1023, 64);
+        let x = values(rows * cols, 2);
+        let Activations { blocks, values, scales, sums } = Activations::new(&x, cols).unwrap();
+        let mut whole = (vec![0; x.len()], vec![0.0; x.len() / BLOCK], vec![0; x.len() / BLOCK]);
+        round_rows(&x, blocks, &mut whole.0, &mut whole.1, &mut whole.2);
+        assert!(x.len() > 2 * parallel::PART && (values, scales, sums) == whole);
     }
 
     #[test]

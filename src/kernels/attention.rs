@@ -152,8 +152,9 @@ pub fn attention(
 ) -> Result<Vec<f32>> {
     /// Values read below which waking another thread takes longer than the work.
     const ALONE: usize = 1 << 15;
-    /// Positions of one part: they read the same keys and values.
+    /// Positions of one part: they read the same keys and values, which a product of matrices lays out anew for each part.
     const POSITIONS: usize = 32;
+    const TOGETHER: usize = 96;
     /// Positions from which products of matrices are quicker than one after the other.
     const MANY: usize = 8;
     let Heads { query, key_value, dim, reach, .. } = heads;
@@ -172,8 +173,9 @@ pub fn attention(
     if n * total * width < ALONE {
         (0..query).try_for_each(|head| part(head, 0..n))?;
     } else {
-        let parts = (0..n).step_by(POSITIONS).flat_map(|first| (0..query).map(move |head| (head, first)));
-        parallel::try_for_each(parts, |(head, first)| part(head, first..(first + POSITIONS).min(n)))?;
+        let positions = if reach.is_whole() { TOGETHER } else { POSITIONS };
+        let parts = (0..n).step_by(positions).flat_map(|first| (0..query).map(move |head| (head, first)));
+        parallel::try_for_each(parts, |(head, first)| part(head, first..(first + positions).min(n)))?;
     }
     Ok(out)
 }

@@ -59,7 +59,11 @@ fn multiply_by<const R: usize>(a: View, b: View, out: &mut [f32], add: bool, cor
                 each(cores, parts, |(panels, column)| {
                     pack::<WIDTH>(b.block(0, depth, column, together.min(columns - column)), panels);
                 });
-                let rows = (m / PARTS).max(PRODUCTS / (columns * depth)).clamp(1, ROWS).next_multiple_of(R);
+                let rows = match cores {
+                    Cores::One => ROWS,
+                    Cores::All => (m / PARTS).max(PRODUCTS / (columns * depth)).clamp(1, ROWS),
+                };
+                let rows = rows.next_multiple_of(R);
                 let parts = out.chunks_mut(rows * n).zip((0..).step_by(rows));
                 each(cores, parts, |(out, row)| {
                     let a = a.block(row, out.len() / n, start, depth);
