@@ -58,10 +58,10 @@ pub const LIMITS: [(&str, &str); 11] = [
     (
         "T5-small shape encode, 512 tokens",
         "Products take 76 % of the time, at 28 billion multiply-adds a second and thread, attention 17 %. The peer's \
-         activations have 8 bits, here 16. What is compiled when it is first used takes a core for the first seconds: of \
-         texts one after the other, the first seven took 400 to 545 ms, the others 310 to 350, of which 320 would be even. \
-         A feed-forward block in slices of 64 rows, so that what lies between stays in cache, took a quarter longer: the \
-         weights are then laid out again for every slice.",
+         activations have 8 bits, here 16. Of thirteen texts one after the other, on two cores that others use as well, \
+         one took 309 to 546 ms: half of what a single thread takes would be 285. A feed-forward block in slices of 64 \
+         rows, so that what lies between stays in cache, took a quarter longer: the weights are then laid out again for \
+         every slice.",
     ),
     (
         "runtime to download",
