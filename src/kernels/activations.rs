@@ -49,7 +49,7 @@ impl Activations {
         let mut scales = try_vec(0f32, x.len() / BLOCK, "activations")?;
         let mut sums = try_vec(0i32, x.len() / BLOCK, "activations")?;
         // Parts are whole groups, so that each is rows of activations by itself.
-        let rows = TOGETHER * (parallel::PART / (TOGETHER * cols).max(1)).max(1);
+        let rows = TOGETHER * parallel::rows(TOGETHER * cols);
         let (part, of_blocks) = ((rows * cols).max(1), (rows * blocks).max(1));
         let places = values.chunks_mut(part).zip(scales.chunks_mut(of_blocks)).zip(sums.chunks_mut(of_blocks));
         parallel::for_each(x.chunks(part).zip(places), |(x, ((values, scales), sums))| {

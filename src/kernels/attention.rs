@@ -152,8 +152,9 @@ pub fn attention(
 ) -> Result<Vec<f32>> {
     /// Values read below which waking another thread takes longer than the work.
     const ALONE: usize = 1 << 15;
-    /// Positions of one part: they read the same keys and values, which a product of matrices lays out anew for each part.
+    /// Positions of one part: they read the same keys and values.
     const POSITIONS: usize = 32;
+    /// The same where they are multiplied as matrices, for which each part lays keys and values out anew.
     const TOGETHER: usize = 96;
     /// Positions from which products of matrices are quicker than one after the other.
     const MANY: usize = 8;

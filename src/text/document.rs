@@ -2,7 +2,7 @@
 //! all would take several times the memory of the file.
 
 use super::vocabulary::{LARGEST_ID, merge_from_line};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt::Formatter;
 use std::marker::PhantomData;
@@ -44,6 +44,11 @@ impl Model {
     /// Whether an option is there and true.
     pub fn flag(&self, name: &str) -> bool {
         self.options.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// An option as what it is to be, the default where there is none.
+    pub fn option<T: DeserializeOwned + Default>(&self, name: &str) -> serde_json::Result<T> {
+        self.options.get(name).map_or_else(|| Ok(T::default()), T::deserialize)
     }
 
     /// The share of merges left out at random.

@@ -18,7 +18,7 @@ use super::vocabulary::{self, BpeOptions};
 use super::{Model, Slot, Tokenizer, bad, marian, to_hub, unsupported};
 use crate::files::Files;
 use crate::{Error, Result};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 use surround::Around;
 use tokenizers::AddedToken;
@@ -142,7 +142,12 @@ fn json(files: &mut Files, name: &str) -> Result<Value> {
 /// A file of JSON.
 fn read<T: DeserializeOwned>(files: &mut Files, name: &str) -> Result<T> {
     let bytes = files.view(name, LIMIT)?;
-    serde_json::from_slice(&bytes).map_err(|e| match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+    let read = serde_json::from_slice(&bytes).map_err(|e| match e.is_data() {
+        // What is no JSON further on is damaged, whatever the fault before it.
+        true => serde_json::from_slice::<IgnoredAny>(&bytes).err().unwrap_or(e),
+        false => e,
+    });
+    read.map_err(|e| match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
         _ if e.is_data() => bad(&format!("in {name} {WANTED}"), &e.to_string()),
         first => Error::BadFile {
             file: name.to_string(),

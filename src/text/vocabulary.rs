@@ -96,9 +96,11 @@ pub(super) fn from_document(mut model: document::Model) -> Result<Core> {
         (Some("BPE"), Some(Entries::Ids(vocab))) => byte_pairs(vocab, model),
         (None, Some(Entries::Ids(vocab))) if model.merges.is_some() => byte_pairs(vocab, model),
         (Some("Unigram"), Some(Entries::Scores(scores))) => {
-            let unknown = model.number("unk_id").map(|id| usize::try_from(id).unwrap_or(usize::MAX));
+            let wrong = |error: serde_json::Error| bad("a usable model", &error.to_string());
+            let (unknown, bytes) = (model.option("unk_id"), model.option("byte_fallback"));
+            let (unknown, bytes) = (unknown.map_err(wrong)?, bytes.map_err(wrong)?);
             let largest_id = scores.len().checked_sub(1).map(|id| id as u32);
-            let unigram = Unigram::from(scores, unknown, model.flag("byte_fallback")).map_err(unusable)?;
+            let unigram = Unigram::from(scores, unknown, bytes).map_err(unusable)?;
             Ok(Core { model: ModelWrapper::Unigram(unigram), largest_id })
         }
         (Some("WordLevel"), Some(Entries::Ids(vocab))) => {

@@ -34,7 +34,7 @@ fn bad_tokenizer_files() {
         assert_eq!(code(load(&good[..cut])).0, "bad_file", "cut at {cut}");
     }
     assert!(code(load(b"<!DOCTYPE html><html></html>")).1.contains("HTML"));
-    assert_eq!(code(load("[".repeat(100_000).as_bytes())).0, "bad_tokenizer");
+    assert_eq!(code(load("[".repeat(100_000).as_bytes())).0, "bad_file");
     let nested = format!("{{\"model\":{}1{}}}", "{\"type\":".repeat(100_000), "}".repeat(100_000));
     assert_eq!(code(load(nested.as_bytes())).0, "bad_file");
     for json in
