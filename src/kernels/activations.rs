@@ -6,8 +6,8 @@ use crate::error::{Result, try_vec};
 
 /// Values that share a scale.
 pub const BLOCK: usize = 32;
-/// Values of a row that lie together.
-pub const QUAD: usize = 4;
+/// Values of a row in a group that lie together.
+pub const PAIR: usize = 2;
 /// Rows that are multiplied at once, and lie together for it.
 pub const TOGETHER: usize = 4;
 
@@ -33,7 +33,7 @@ pub struct Blocks<'a, V, S, I> {
 
 /// One row.
 pub type Row<'a> = Blocks<'a, [i16; BLOCK], f32, i32>;
-/// A group of rows: of every block the quads of all rows side by side, in the order of the quads.
+/// A group of rows: of every block the pairs of all rows side by side, in the order of the pairs.
 pub type Group<'a> = Blocks<'a, [i16; TOGETHER * BLOCK], [f32; TOGETHER], [i32; TOGETHER]>;
 
 impl Activations {
@@ -110,8 +110,8 @@ fn round_rows(x: &[f32], blocks: usize, values: &mut [i16], scales: &mut [f32], 
         (scales[place], sums[place]) = round(x, &mut rounded);
         if row < grouped {
             let group = &mut values[(place - row % TOGETHER) * BLOCK..][..TOGETHER * BLOCK];
-            for (q, quad) in rounded.as_chunks::<QUAD>().0.iter().enumerate() {
-                group[(q * TOGETHER + row % TOGETHER) * QUAD..][..QUAD].copy_from_slice(quad);
+            for (p, pair) in rounded.as_chunks::<PAIR>().0.iter().enumerate() {
+                group[(p * TOGETHER + row % TOGETHER) * PAIR..][..PAIR].copy_from_slice(pair);
             }
         } else {
             values[i * BLOCK..][..BLOCK].copy_from_slice(&rounded);
@@ -183,7 +183,7 @@ mod tests {
                 let (block, at) = (i / BLOCK, i % BLOCK);
                 if row < 4 {
                     let Blocks { values, scales, .. } = rounded.group(0);
-                    close(values[block][(at / QUAD * TOGETHER + row) * QUAD + at % QUAD], scales[block][row], *x);
+                    close(values[block][(at / PAIR * TOGETHER + row) * PAIR + at % PAIR], scales[block][row], *x);
                 } else {
                     let Blocks { values, scales, sums } = rounded.row(row);
                     close(values[block][at], scales[block], *x);

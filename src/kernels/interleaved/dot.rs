@@ -85,7 +85,8 @@ pub fn pack(rows: [[u8; BLOCK]; 4], out: &mut [u8]) {
 
 /// What [`pack`] has laid out, as [`interleave`] would lay it out.
 #[inline(always)]
-pub fn unpack(q: &[u8; NIBBLES], out: &mut [u8; BYTES]) {
+pub fn unpack(q: &[u8; NIBBLES]) -> [u8; BYTES] {
+    let mut out = [0; BYTES];
     for (words, out) in q.as_chunks::<{ STEP }>().0.iter().zip(out.as_chunks_mut::<{ 2 * STEP }>().0) {
         for (lane, word) in words.as_chunks::<2>().0.iter().enumerate() {
             let word = u16::from_le_bytes(*word);
@@ -94,4 +95,5 @@ pub fn unpack(q: &[u8; NIBBLES], out: &mut [u8; BYTES]) {
             }
         }
     }
+    out
 }

@@ -13,7 +13,7 @@ mod super_block;
 mod tile;
 
 use super::Format;
-use super::activations::{Activations, BLOCK, QUAD, Row, TOGETHER};
+use super::activations::{Activations, BLOCK, Row, TOGETHER};
 use super::raised::can_be_raised;
 use super::{q4_0, q5_0, q8_0};
 use crate::error::Result;
@@ -22,6 +22,8 @@ pub use tile::Panel;
 
 /// Rows that lie together.
 pub const ROWS: usize = 4;
+/// Values of a row that follow one another.
+const QUAD: usize = 4;
 /// Quads of a row's block.
 const QUADS: usize = BLOCK / QUAD;
 
@@ -146,9 +148,11 @@ pub fn multiply(
                 layout.unpack(group, panel);
             }
             for first in (0..x.grouped()).step_by(TOGETHER) {
-                for (g, panel) in panels[..count].iter().enumerate() {
-                    for (sums, product) in sums.iter_mut().zip(panel.multiply(x.group(first))) {
-                        sums[g] = product;
+                for (pair, panels) in panels[..count].chunks(tile::GROUPS).enumerate() {
+                    // A last one without a second is multiplied twice.
+                    let both = [&panels[0], &panels[panels.len() - 1]];
+                    for (sums, product) in sums.iter_mut().zip(Panel::multiply(both, x.group(first))) {
+                        sums[pair * tile::GROUPS..][..tile::GROUPS].copy_from_slice(&product);
                     }
                 }
                 for (i, sums) in sums.iter().enumerate() {

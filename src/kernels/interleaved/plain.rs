@@ -81,7 +81,7 @@ pub fn multiply_nibbles(groups: &[u8], x: Row, out: &mut [[f32; ROWS]]) {
 pub fn unpack(group: &[u8], panel: &mut Panel) {
     for (b, block) in group.as_chunks::<BYTES>().0.iter().enumerate() {
         panel.scales[b] = scales(block).to_array();
-        panel.values[b] = *part(block, SCALES);
+        panel.put(b, part(block, SCALES));
     }
 }
 
@@ -90,9 +90,7 @@ pub fn unpack(group: &[u8], panel: &mut Panel) {
 pub fn unpack_nibbles(group: &[u8], panel: &mut Panel) {
     for (b, block) in group.as_chunks::<NIBBLES>().0.iter().enumerate() {
         panel.scales[b] = scales(block).to_array();
-        dot::unpack(part(block, SCALES), &mut panel.values[b]);
-        for value in &mut panel.values[b] {
-            *value = value.wrapping_sub(MIDDLE as u8);
-        }
+        let values = dot::unpack(part(block, SCALES));
+        panel.put(b, &values.map(|value| value.wrapping_sub(MIDDLE as u8)));
     }
 }

@@ -130,7 +130,7 @@ pub fn unpack<const FINE: bool>(group: &[u8], panel: &mut Panel) {
     for (i, unit) in group.as_chunks::<BYTES>().0.iter().enumerate() {
         for (b, block) in unit[HEAD..].as_chunks::<BYTE_BLOCK>().0.iter().enumerate() {
             put_scales(head(unit), block, 8 * i + b, panel, FINE);
-            panel.values[8 * i + b] = *part(block, SCALES);
+            panel.put(8 * i + b, part(block, SCALES));
         }
     }
 }
@@ -141,7 +141,7 @@ pub fn unpack_nibbles(group: &[u8], panel: &mut Panel) {
     for (i, unit) in group.as_chunks::<NIBBLES>().0.iter().enumerate() {
         for (b, block) in unit[HEAD..].as_chunks::<NIBBLE_BLOCK>().0.iter().enumerate() {
             put_scales(head(unit), block, 8 * i + b, panel, false);
-            dot::unpack(part(block, SCALES), &mut panel.values[8 * i + b]);
+            panel.put(8 * i + b, &dot::unpack(part(block, SCALES)));
         }
     }
 }

@@ -1,16 +1,21 @@
-//! A group of weight rows unpacked, and its product with four rows of activations at once: for batches, where unpacking
-//! pays.
+//! A group of weight rows unpacked, and the product of two groups with four rows of activations at once: for batches,
+//! where unpacking pays.
 
 use super::dot::{BYTES, STEP, part};
 use super::{BLOCK, QUAD, QUADS, ROWS, TOGETHER};
 use crate::error::{Result, try_vec};
-use crate::kernels::activations::Group;
+use crate::kernels::activations::{Group, PAIR};
 use crate::kernels::lanes::{Floats, Ints, Shorts};
 
-/// A group of rows, every value an i8, every scale and minimum an f32.
+/// Groups that are multiplied at once.
+pub const GROUPS: usize = 2;
+/// A pair of each row.
+const LANES: usize = ROWS * PAIR;
+
+/// A group of rows, every value an i16, every scale and minimum an f32.
 pub struct Panel {
-    /// Block by block, quad by quad, as [`super::dot::interleave`] lays them out.
-    pub values: Vec<[u8; BYTES]>,
+    /// Block by block, pair by pair: a pair of each row.
+    values: Vec<[i16; ROWS * BLOCK]>,
     /// Of every block, or of every half of one.
     pub scales: Vec<[f32; ROWS]>,
     /// Of every block, where the format has any.
@@ -25,29 +30,39 @@ impl Panel {
     pub fn new(blocks: usize, fine: bool, minima: bool) -> Result<Self> {
         const WHAT: &str = "unpacking weights";
         Ok(Self {
-            values: try_vec([0; BYTES], blocks, WHAT)?,
+            values: try_vec([0; ROWS * BLOCK], blocks, WHAT)?,
             scales: try_vec([0.0; ROWS], if fine { 2 * blocks } else { blocks }, WHAT)?,
             minima: try_vec([0.0; ROWS], if minima { blocks } else { 0 }, WHAT)?,
         })
+    }
+
+    /// Sets the values of a block, which are laid out as [`super::dot::interleave`] does it.
+    #[inline(always)]
+    pub fn put(&mut self, block: usize, bytes: &[u8; BYTES]) {
+        let quads = bytes.as_chunks::<STEP>().0.iter();
+        for (quad, out) in quads.zip(self.values[block].as_chunks_mut::<{ QUAD / PAIR * LANES }>().0) {
+            let (above, below) = (Shorts::widen(part(quad, 0)), Shorts::widen(part(quad, STEP / 2)));
+            out.copy_from_slice(above.unzip(below).map(Shorts::to_array).as_flattened());
+        }
     }
 
     /// The values of one row of the group.
     pub fn row(&self, row: usize, out: &mut [f32]) {
         for (i, out) in out.iter_mut().enumerate() {
             let (block, at) = (i / BLOCK, i % BLOCK);
-            let value = f32::from(self.values[block][at / QUAD * STEP + row * QUAD + at % QUAD] as i8);
+            let value = f32::from(self.values[block][at / PAIR * LANES + row * PAIR + at % PAIR]);
             let scale = self.scales[i * self.scales.len() / (self.values.len() * BLOCK)][row];
             *out = scale * value - self.minima.get(block).map_or(0.0, |minima| minima[row]);
         }
     }
 
-    /// The products of the group's rows with four rows of activations: four results for each of these.
+    /// The products of two groups' rows with four rows of activations: of each of these, four results of each group.
     #[inline]
-    pub fn multiply(&self, x: Group) -> [[f32; ROWS]; TOGETHER] {
-        match (self.scales.len() > self.values.len(), self.minima.is_empty()) {
-            (true, _) => self.tile::<{ QUADS / 2 }, false>(x),
-            (false, true) => self.tile::<QUADS, false>(x),
-            (false, false) => self.tile::<QUADS, true>(x),
+    pub fn multiply(both: [&Self; GROUPS], x: Group) -> [[[f32; ROWS]; GROUPS]; TOGETHER] {
+        match (both[0].scales.len() > both[0].values.len(), both[0].minima.is_empty()) {
+            (true, _) => Self::tile::<{ QUADS / 2 }, false>(both, x),
+            (false, true) => Self::tile::<QUADS, false>(both, x),
+            (false, false) => Self::tile::<QUADS, true>(both, x),
         }
     }
 }
@@ -55,49 +70,61 @@ impl Panel {
 /// The sums of a tile. A macro, because sums that are variables of their own stay in registers in every build, and those
 /// of an array do not.
 macro_rules! tile {
-    ($($k:literal: $above:ident $below:ident $total:ident),+) => {
+    ($($k:literal: $left:ident $right:ident $left_total:ident $right_total:ident),+) => {
         /// `SCALED` quads have a scale of their own.
         #[inline(never)]
-        fn tile<const SCALED: usize, const MINIMA: bool>(&self, x: Group) -> [[f32; ROWS]; TOGETHER] {
-            // Unknown to the compiler of wasm, else it unrolls the loop until the registers do not suffice.
-            let quads = if cfg!(target_arch = "wasm32") { std::hint::black_box(SCALED) } else { SCALED };
-            $(let mut $total = Floats::all(0.0);)+
-            let mut scales = self.scales.iter();
-            for (b, (values, (x, (x_scales, x_sums)))) in
-                self.values.iter().zip(x.values.iter().zip(x.scales.iter().zip(x.sums))).enumerate()
-            {
-                for (first, scale) in (0..QUADS).step_by(SCALED).zip(&mut scales) {
-                    // Sums of neighbours, for the two rows above and the two below.
-                    $(let (mut $above, mut $below) = (Ints::all(0), Ints::all(0));)+
-                    for q in 0..quads {
-                        // Says that no place is out of bounds.
-                        let q = (first + q) % QUADS;
-                        let above = Shorts::widen(part(values, q * STEP));
-                        let below = Shorts::widen(part(values, q * STEP + STEP / 2));
+        fn tile<const SCALED: usize, const MINIMA: bool>(
+            [left, right]: [&Self; GROUPS],
+            x: Group,
+        ) -> [[[f32; ROWS]; GROUPS]; TOGETHER] {
+            let blocks = x.values.len();
+            assert!(left.values.len() == blocks && right.values.len() == blocks);
+            // LLVM rewrites addresses that a loop counts up such that V8 computes each anew and runs out of registers.
+            // Those that pass through this mask it leaves alone.
+            let mask = std::hint::black_box(usize::MAX);
+            let (mut l, mut r) = (left.values.as_ptr() as usize, right.values.as_ptr() as usize);
+            let mut pairs = x.values.as_ptr() as usize;
+            $(let (mut $left_total, mut $right_total) = (Floats::all(0.0), Floats::all(0.0));)+
+            let mut scales = left.scales.iter().zip(&right.scales);
+            for (b, (x_scales, x_sums)) in x.scales.iter().zip(x.sums).enumerate() {
+                for (left_scale, right_scale) in (&mut scales).take(QUADS / SCALED) {
+                    $(let (mut $left, mut $right) = (Ints::all(0), Ints::all(0));)+
+                    let end = l + SCALED * (QUAD / PAIR) * size_of::<[i16; LANES]>();
+                    while l != end {
+                        // SAFETY: as many pairs as the blocks have, which all three have alike.
+                        let [left, right] = [l, r].map(|at| Shorts::of_array(unsafe { &*(at as *const [i16; LANES]) }));
                         $(
-                            let quad = Shorts::repeat(part(x, (q * TOGETHER + $k) * QUAD));
-                            ($above, $below) = ($above.add_dot(above, quad), $below.add_dot(below, quad));
+                            // SAFETY: as above.
+                            let both = Shorts::pair(unsafe { &(*(pairs as *const [[i16; PAIR]; TOGETHER]))[$k] });
+                            ($left, $right) = ($left.add_dot(left, both), $right.add_dot(right, both));
                         )+
+                        l = (l + size_of::<[i16; LANES]>()) & mask;
+                        r = (r + size_of::<[i16; LANES]>()) & mask;
+                        pairs = (pairs + size_of::<[[i16; PAIR]; TOGETHER]>()) & mask;
                     }
-                    let scale = Floats::of_array(scale);
-                    $($total = $total.plus(
-                        Floats::of($above.pairs($below)).times(scale.times(Floats::all(x_scales[$k])))
-                    );)+
+                    let (left_scale, right_scale) = (Floats::of_array(left_scale), Floats::of_array(right_scale));
+                    $(
+                        let scale = Floats::all(x_scales[$k]);
+                        $left_total = $left_total.plus(Floats::of($left).times(left_scale.times(scale)));
+                        $right_total = $right_total.plus(Floats::of($right).times(right_scale.times(scale)));
+                    )+
                 }
                 if MINIMA {
-                    let minima = Floats::of_array(&self.minima[b]);
-                    $($total = $total.minus(
-                        minima.times(Floats::all(x_sums[$k] as f32).times(Floats::all(x_scales[$k])))
-                    );)+
+                    let [left_minima, right_minima] = [&left.minima[b], &right.minima[b]].map(Floats::of_array);
+                    $(
+                        let sum = Floats::all(x_sums[$k] as f32).times(Floats::all(x_scales[$k]));
+                        $left_total = $left_total.minus(left_minima.times(sum));
+                        $right_total = $right_total.minus(right_minima.times(sum));
+                    )+
                 }
             }
-            [$($total.to_array()),+]
+            [$([$left_total.to_array(), $right_total.to_array()]),+]
         }
     };
 }
 
 impl Panel {
-    tile!(0: a0 b0 t0, 1: a1 b1 t1, 2: a2 b2 t2, 3: a3 b3 t3);
+    tile!(0: a b ta tb, 1: c d tc td, 2: e f te tf, 3: g h tg th);
 }
 
 const _: () = assert!(TOGETHER == 4 && BLOCK == QUADS * QUAD);

@@ -26,6 +26,29 @@ impl Shorts {
         Self(std::array::from_fn(|i| quad[i % 4]))
     }
 
+    /// The same two four times.
+    #[inline(always)]
+    pub fn pair(pair: &[i16; 2]) -> Self {
+        Self(std::array::from_fn(|i| pair[i % 2]))
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[i16; 8]) -> Self {
+        Self(*values)
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [i16; 8] {
+        self.0
+    }
+
+    /// The first of every two pairs of `self` and then of `other`, and the second of them.
+    #[inline(always)]
+    pub fn unzip(self, other: Self) -> [Self; 2] {
+        let of = |i: usize| if i < 8 { self.0[i] } else { other.0[i - 8] };
+        [0, 1].map(|which| Self(std::array::from_fn(|i| of(i / 2 * 4 + 2 * which + i % 2))))
+    }
+
     /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
     /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]

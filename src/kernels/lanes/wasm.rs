@@ -29,6 +29,34 @@ impl Shorts {
         Self(unsafe { v128_load64_splat(quad.as_ptr().cast()) })
     }
 
+    /// The same two four times.
+    #[inline(always)]
+    pub fn pair(pair: &[i16; 2]) -> Self {
+        // SAFETY: four bytes are read, at any alignment.
+        Self(unsafe { v128_load32_splat(pair.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[i16; 8]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment.
+        Self(unsafe { v128_load(values.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [i16; 8] {
+        let mut out = [0; 8];
+        // SAFETY: sixteen bytes are written, at any alignment.
+        unsafe { v128_store(out.as_mut_ptr().cast(), self.0) };
+        out
+    }
+
+    /// The first of every two pairs of `self` and then of `other`, and the second of them.
+    #[inline(always)]
+    pub fn unzip(self, other: Self) -> [Self; 2] {
+        let first = i32x4_shuffle::<0, 2, 4, 6>(self.0, other.0);
+        [Self(first), Self(i32x4_shuffle::<1, 3, 5, 7>(self.0, other.0))]
+    }
+
     /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
     /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]

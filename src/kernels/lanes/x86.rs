@@ -35,6 +35,38 @@ impl Shorts {
         }
     }
 
+    /// The same two four times.
+    #[inline(always)]
+    pub fn pair(pair: &[i16; 2]) -> Self {
+        // SAFETY: SSE2 is part of x86-64.
+        Self(unsafe { _mm_set1_epi32(bytemuck::cast(*pair)) })
+    }
+
+    #[inline(always)]
+    pub fn of_array(values: &[i16; 8]) -> Self {
+        // SAFETY: sixteen bytes are read, at any alignment; SSE2 is part of x86-64.
+        Self(unsafe { _mm_loadu_si128(values.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
+    pub fn to_array(self) -> [i16; 8] {
+        let mut out = [0; 8];
+        // SAFETY: sixteen bytes are written, at any alignment; SSE2 is part of x86-64.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), self.0) };
+        out
+    }
+
+    /// The first of every two pairs of `self` and then of `other`, and the second of them.
+    #[inline(always)]
+    pub fn unzip(self, other: Self) -> [Self; 2] {
+        // SAFETY: SSE2 is part of x86-64.
+        unsafe {
+            let (a, b) = (_mm_castsi128_ps(self.0), _mm_castsi128_ps(other.0));
+            let first = _mm_castps_si128(_mm_shuffle_ps::<0b10_00_10_00>(a, b));
+            [Self(first), Self(_mm_castps_si128(_mm_shuffle_ps::<0b11_01_11_01>(a, b)))]
+        }
+    }
+
     /// The four halves of each of eight little-endian 16-bit words, the lowest first: values from 0 to 15, the second times
     /// 16 and the third times 256, as they stand in the word.
     #[inline(always)]
