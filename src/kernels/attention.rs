@@ -124,12 +124,16 @@ pub fn append(heads: &mut [Held], dim: usize, keys: &[f32], values: &[f32]) -> R
             held.grow(keys.len() / width.max(1), dim)?;
         }
     }
-    for (i, head) in heads.iter_mut().enumerate() {
+    let add = |(i, head): (usize, &mut Held)| {
         for (held, new) in [(&mut head.keys, keys), (&mut head.values, values)] {
             for row in new.chunks_exact(width) {
                 held.push(&row[i * dim..(i + 1) * dim]);
             }
         }
+    };
+    match keys.len() < 2 * parallel::PART {
+        true => heads.iter_mut().enumerate().for_each(add),
+        false => parallel::for_each(heads.iter_mut().enumerate(), add),
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::reduce::total;
 use super::{Format, dense, parallel};
 use crate::error::{Error, Result, try_vec};
 use candle_core::{Device, Tensor};
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// A row-major matrix of shape `[rows, cols]` in any [`Format`]. There is never a second copy of the weights: they are
@@ -24,6 +25,22 @@ enum Weights {
     Rows(Vec<u8>),
     /// Groups of rows; in the last one rows that are lacking are zero.
     Groups { kind: Kind, group_bytes: usize, whole: Vec<u8>, last: Vec<u8> },
+}
+
+/// What rows of activations are as integers, once some matrix has needed them so.
+#[derive(Default)]
+pub struct Rounded(OnceCell<Activations>);
+
+impl Rounded {
+    fn of(&self, x: &[f32], cols: usize) -> Result<&Activations> {
+        match self.0.get() {
+            Some(rounded) => Ok(rounded),
+            None => {
+                let rounded = Activations::new(x, cols)?;
+                Ok(self.0.get_or_init(|| rounded))
+            }
+        }
+    }
 }
 
 /// Which row of a file each row comes from.
@@ -151,9 +168,17 @@ impl Matrix {
     /// # Errors
     /// [`Error::OutOfMemory`] when the result cannot be had.
     pub fn matmul(&self, x: &[f32]) -> Result<Vec<f32>> {
+        self.matmul_rounded(x, &Rounded::default())
+    }
+
+    /// [`Self::matmul`] for one of several matrices that multiply the same `x`: `rounded` is theirs together.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn matmul_rounded(&self, x: &[f32], rounded: &Rounded) -> Result<Vec<f32>> {
         match &self.weights {
             Weights::Rows(bytes) => self.matmul_rows(bytes, x),
-            Weights::Groups { kind, group_bytes, .. } => self.matmul_groups(*kind, *group_bytes, x),
+            Weights::Groups { kind, group_bytes, .. } => self.matmul_groups(*kind, *group_bytes, x, rounded),
         }
     }
 
@@ -194,10 +219,10 @@ impl Matrix {
         Ok(out)
     }
 
-    fn matmul_groups(&self, kind: Kind, group_bytes: usize, x: &[f32]) -> Result<Vec<f32>> {
+    fn matmul_groups(&self, kind: Kind, group_bytes: usize, x: &[f32], rounded: &Rounded) -> Result<Vec<f32>> {
         let n = x.len() / self.cols;
         let integers = match kind {
-            Kind::Integers(_) => Some(Activations::new(x, self.cols)?),
+            Kind::Integers(_) => Some(rounded.of(x, self.cols)?),
             Kind::Floats(_) => None,
         };
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
@@ -217,7 +242,7 @@ impl Matrix {
                     // SAFETY: no other part has these rows.
                     unsafe { shared.write(i * self.rows + row, &sums[..sums.len().min(self.rows - row)]) }
                 };
-                match (kind, &integers) {
+                match (kind, integers) {
                     (Kind::Integers(layout), Some(x)) => interleaved::multiply(layout, groups, x, store)?,
                     _ => dense::multiply(self.format, groups, x, self.cols, store),
                 }

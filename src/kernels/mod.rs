@@ -35,7 +35,7 @@ mod search;
 
 pub use format::Format;
 pub use held::{CacheType, Rows};
-pub use matrix::{Matrix, Order};
+pub use matrix::{Matrix, Order, Rounded};
 pub use reduce::max;
 
 /// For tests: values that look like weights, the same every time.

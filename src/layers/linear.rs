@@ -2,7 +2,7 @@
 
 use super::{rows, with_values};
 use crate::error::{Error, Result, try_vec};
-use crate::kernels::{Matrix, tracked};
+use crate::kernels::{Matrix, Rounded, tracked};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -54,14 +54,15 @@ impl Weight {
     }
 
     /// `x · selfᵀ + bias` for `x` of shape `[n, inputs]`.
-    pub fn matmul(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    fn matmul(&self, input: &Input, bias: Option<&Tensor>) -> Result<Tensor> {
+        let Input { x, rounded } = input;
         match self {
             // Packed products have no gradient; losing it unsaid would be worse than failing.
             Self::Packed(_) if x.track_op() => {
                 Err(candle_core::Error::Msg("packed weights cannot be trained through".into()).into())
             }
             Self::Packed(matrix) => {
-                let mut y = with_values(x, |x| matrix.matmul(x))?;
+                let mut y = with_values(x, |x| matrix.matmul_rounded(x, rounded))?;
                 if let Some(bias) = bias {
                     with_values(bias, |bias| {
                         let rows = y.chunks_exact_mut(bias.len().max(1));
@@ -115,6 +116,18 @@ impl Outputs {
     }
 }
 
+/// What several layers read, `[n, inputs]`: what each needs of it alike is computed once.
+pub struct Input<'x> {
+    x: &'x Tensor,
+    rounded: Rounded,
+}
+
+impl<'x> Input<'x> {
+    pub fn new(x: &'x Tensor) -> Self {
+        Self { x, rounded: Rounded::default() }
+    }
+}
+
 /// `y = x Wᵀ + b`.
 pub struct Linear {
     weight: Weight,
@@ -135,11 +148,16 @@ impl Linear {
 
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.read(&Input::new(x))
+    }
+
+    /// [`Self::forward`] of what other layers read as well.
+    pub fn read(&self, input: &Input) -> Result<Tensor> {
         let (Some(outputs), Weight::Dense(whole)) = (self.outputs, &self.weight) else {
-            return self.weight.matmul(x, self.bias.as_ref());
+            return self.weight.matmul(input, self.bias.as_ref());
         };
         let bias = self.bias.as_ref().map(|bias| outputs.of(bias)).transpose()?;
-        tracked::linear(x, &outputs.of(whole)?, bias.as_ref())
+        tracked::linear(input.x, &outputs.of(whole)?, bias.as_ref())
     }
 
     /// The weights of one output, `[inputs]`.
@@ -206,12 +224,13 @@ mod tests {
         let dense = Weight::Dense(Tensor::from_vec(values, (6, 5), &Device::Cpu).unwrap());
         let x = Tensor::from_vec((0..15).map(|i| (i as f32).cos()).collect::<Vec<_>>(), (3, 5), &Device::Cpu).unwrap();
         let all = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        for (a, b) in all(&packed.matmul(&x, None).unwrap()).iter().zip(all(&dense.matmul(&x, None).unwrap())) {
+        let product = |weight: &Weight, x: &Tensor| weight.matmul(&Input::new(x), None);
+        for (a, b) in all(&product(&packed, &x).unwrap()).iter().zip(all(&product(&dense, &x).unwrap())) {
             assert!((a - b).abs() < 1e-5);
         }
         let (a, b) = (Embedding::new(packed.clone()), Embedding::new(dense));
         assert_eq!(all(&a.forward(&[4, 0]).unwrap()), all(&b.forward(&[4, 0]).unwrap()));
         let tracked = Var::from_tensor(&x).unwrap();
-        assert!(packed.matmul(tracked.as_tensor(), None).is_err());
+        assert!(product(&packed, tracked.as_tensor()).is_err());
     }
 }

@@ -10,7 +10,7 @@ mod rotary;
 
 pub use activation::Activation;
 pub use cache::{Crossed, KvCache};
-pub use linear::{Embedding, Linear, Outputs, Weight};
+pub use linear::{Embedding, Input, Linear, Outputs, Weight};
 pub use norm::Norm;
 pub use rotary::{Rotary, Scaling};
 

@@ -9,7 +9,7 @@ use super::loader::{Bias, Layout};
 use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::Result;
 use crate::kernels::attention::Heads;
-use crate::layers::{Activation, Embedding, Linear, Norm, Rotary};
+use crate::layers::{Activation, Embedding, Input, Linear, Norm, Rotary};
 use candle_core::Tensor;
 use config::Config;
 
@@ -154,9 +154,10 @@ impl Decoder for Gemma {
             let dim = self.spec.head_dim;
             // In a block of its own, so that none of it is held while feeding forward.
             let y = {
-                let q = rotary.forward(&block.q_norm.by_head(&block.q_proj.forward(&normed)?, dim)?, angles)?;
-                let k = rotary.forward(&block.k_norm.by_head(&block.k_proj.forward(&normed)?, dim)?, angles)?;
-                let v = block.v_proj.forward(&normed)?;
+                let normed = Input::new(&normed);
+                let q = rotary.forward(&block.q_norm.by_head(&block.q_proj.read(&normed)?, dim)?, angles)?;
+                let k = rotary.forward(&block.k_norm.by_head(&block.k_proj.read(&normed)?, dim)?, angles)?;
+                let v = block.v_proj.read(&normed)?;
                 pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?
             };
             let added = block.post_attention_layernorm.forward(&block.o_proj.forward(&y)?)?;
@@ -240,7 +241,8 @@ impl Block {
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
         let normed = self.pre_feedforward_layernorm.forward(x)?;
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
-        let gated = activation.gated(self.gate_proj.forward(&normed)?, &self.up_proj.forward(&normed)?)?;
+        let normed = Input::new(&normed);
+        let gated = activation.gated(self.gate_proj.read(&normed)?, &self.up_proj.read(&normed)?)?;
         pass.see(layer, Site::Inner, &gated)?;
         self.post_feedforward_layernorm.forward(&self.down_proj.forward(&gated)?)
     }

@@ -9,7 +9,7 @@ use super::rope::{self, Style};
 use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::{Error, Result};
 use crate::kernels::attention::{Heads, Reach};
-use crate::layers::{Activation, Embedding, Linear, Norm, Outputs, Rotary};
+use crate::layers::{Activation, Embedding, Input, Linear, Norm, Outputs, Rotary};
 use candle_core::Tensor;
 
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -238,9 +238,10 @@ impl Decoder for GptNeoX {
             pass.see(i, Site::AttentionNorm, &normed)?;
             // In a block of its own, so that none of it is held while feeding forward.
             let y = {
-                let q = self.rotary.forward(&block.q.forward(&normed)?, &angles)?;
-                let k = self.rotary.forward(&block.k.forward(&normed)?, &angles)?;
-                let v = block.v.forward(&normed)?;
+                let normed = Input::new(&normed);
+                let q = self.rotary.forward(&block.q.read(&normed)?, &angles)?;
+                let k = self.rotary.forward(&block.k.read(&normed)?, &angles)?;
+                let v = block.v.read(&normed)?;
                 pass.attend(i, self.heads, self.attention_dropout, [&q, &k, &v])?
             };
             let attended = pass.dropout(block.dense.forward(&y)?, self.hidden_dropout)?;

@@ -11,7 +11,7 @@ use super::windows::{Layers, Windows};
 use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Site, Spec};
 use crate::error::Result;
 use crate::kernels::attention::Heads;
-use crate::layers::{Activation, Embedding, Linear, Norm, Outputs, Rotary, Scaling};
+use crate::layers::{Activation, Embedding, Input, Linear, Norm, Outputs, Rotary, Scaling};
 use candle_core::Tensor;
 use config::Config;
 
@@ -262,11 +262,12 @@ impl Decoder for Llama {
             pass.see(i, Site::AttentionNorm, &normed)?;
             // In a block of its own, so that none of it is held while feeding forward.
             let y = {
+                let normed = Input::new(&normed);
                 let [mut q, mut k] = block.queries_and_keys(&normed)?;
                 if block.rotated {
                     (q, k) = (self.rotary.forward(&q, &angles)?, self.rotary.forward(&k, &angles)?);
                 }
-                let v = block.v_proj.forward(&normed)?;
+                let v = block.v_proj.read(&normed)?;
                 pass.attend(i, block.heads, self.attention_dropout, [&q, &k, &v])?
             };
             let added = pass.dropout(block.o_proj.forward(&y)?, self.resid_pdrop)?;
@@ -367,8 +368,8 @@ impl Block {
     }
 
     /// Before they are rotated.
-    fn queries_and_keys(&self, x: &Tensor) -> Result<[Tensor; 2]> {
-        let (q, k) = (self.q_proj.forward(x)?, self.k_proj.forward(x)?);
+    fn queries_and_keys(&self, x: &Input) -> Result<[Tensor; 2]> {
+        let (q, k) = (self.q_proj.read(x)?, self.k_proj.read(x)?);
         match &self.qk_norms {
             Some([q_norm, k_norm]) => Ok([q_norm.by_head(&q, self.heads.dim)?, k_norm.by_head(&k, self.heads.dim)?]),
             None => Ok([q, k]),
@@ -376,7 +377,8 @@ impl Block {
     }
 
     fn feed_forward(&self, x: &Tensor, layer: usize, activation: Activation, pass: &mut Pass) -> Result<Tensor> {
-        let gated = activation.gated(self.gate_proj.forward(x)?, &self.up_proj.forward(x)?)?;
+        let x = Input::new(x);
+        let gated = activation.gated(self.gate_proj.read(&x)?, &self.up_proj.read(&x)?)?;
         pass.see(layer, Site::Inner, &gated)?;
         self.down_proj.forward(&gated)
     }

@@ -4,7 +4,7 @@ use super::{Decoder, Fields, Loader, Pass, Probe};
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
 use crate::kernels::attention::{Heads, Held, Reach, Relative};
-use crate::layers::{Crossed, Linear, with_values};
+use crate::layers::{Crossed, Input, Linear, with_values};
 use crate::model::loader::{Bias, Layout};
 use candle_core::Tensor;
 
@@ -97,7 +97,10 @@ impl Attention {
     /// Over the text itself, `[rows, width]` to the same: an encoder's, which reads it whole, or a decoder's, which keeps
     /// keys and values.
     pub fn within(&self, x: &Tensor, layer: usize, bias: Option<&Relative>, pass: &mut Pass) -> Result<Tensor> {
-        let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
+        let (q, k, v) = {
+            let x = Input::new(x);
+            (self.query.read(&x)?, self.key.read(&x)?, self.value.read(&x)?)
+        };
         let attended = match self.heads.reach {
             Reach::All => pass.attend_whole(layer, self.heads, bias, [&q, &k, &v])?,
             _ => pass.attend_biased(layer, self.heads, bias, [&q, &k, &v])?,
@@ -112,8 +115,8 @@ impl Attention {
     }
 
     /// Keys and values of what the encoder made of a source, `[tokens, width]`.
-    pub fn hold(&self, states: &Tensor, kind: CacheType) -> Result<Vec<Held>> {
-        let (k, v) = (self.key.forward(states)?, self.value.forward(states)?);
+    fn hold(&self, states: &Input, kind: CacheType) -> Result<Vec<Held>> {
+        let (k, v) = (self.key.read(states)?, self.value.read(states)?);
         with_values(&k, |k| with_values(&v, |v| Held::split(kind, self.heads, k, v)))
     }
 }
@@ -125,7 +128,8 @@ pub fn heads(count: usize, dim: usize, scale: f32, reach: Reach) -> Heads {
 
 /// What the cross-attentions of a decoder hold of a source.
 pub fn cross<'a>(attentions: impl Iterator<Item = &'a Attention>, states: &Tensor, kind: CacheType) -> Result<Crossed> {
-    Ok(Crossed::new(attentions.map(|attention| attention.hold(states, kind)).collect::<Result<_>>()?))
+    let states = Input::new(states);
+    Ok(Crossed::new(attentions.map(|attention| attention.hold(&states, kind)).collect::<Result<_>>()?))
 }
 
 /// The pass of an encoder over a source text.

@@ -8,7 +8,7 @@ use super::{Architecture, Decoder, Fields, Form, Loader, Pass, Probe, Site, Spec
 use crate::error::{Error, Result};
 use crate::kernels::CacheType;
 use crate::kernels::attention::{Reach, Relative};
-use crate::layers::{Activation, Crossed, Embedding, Linear, Norm};
+use crate::layers::{Activation, Crossed, Embedding, Input, Linear, Norm};
 use candle_core::Tensor;
 
 pub const T5: Architecture = Architecture {
@@ -307,9 +307,10 @@ impl Block {
         pass.see(layer, Site::Middle, &x)?;
         let normed = self.feed_forward_norm.forward(&x)?;
         pass.see(layer, Site::FeedForwardNorm, &normed)?;
-        let inner = self.inner.forward(&normed)?;
+        let normed = Input::new(&normed);
+        let inner = self.inner.read(&normed)?;
         let inner = match &self.gate {
-            Some(gate) => activation.gated(inner, &gate.forward(&normed)?)?,
+            Some(gate) => activation.gated(inner, &gate.read(&normed)?)?,
             None => activation.forward(inner)?,
         };
         pass.see(layer, Site::Inner, &inner)?;

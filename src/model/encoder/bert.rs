@@ -5,7 +5,7 @@ use super::heads::Named;
 use super::{Encoder, Family, Head, MaskedHead, Transform, fits, head_dim, refuse_decoders};
 use crate::error::{Error, Result};
 use crate::kernels::attention::{Heads, Reach};
-use crate::layers::{Activation, Embedding, Linear, Norm};
+use crate::layers::{Activation, Embedding, Input, Linear, Norm};
 use crate::model::loader::{Bias, Layout};
 use crate::model::{Fields, Form, Loader, Pass, Site, Spec};
 use candle_core::Tensor;
@@ -317,7 +317,10 @@ impl Bert {
 
 impl Block {
     fn attend(&self, x: &Tensor, layer: usize, heads: Heads, pass: &mut Pass) -> Result<Tensor> {
-        let [q, k, v] = [&self.query, &self.key, &self.value].map(|linear| linear.forward(x));
+        let [q, k, v] = {
+            let x = Input::new(x);
+            [&self.query, &self.key, &self.value].map(|linear| linear.read(&x))
+        };
         self.attention_output.forward(&pass.attend_whole(layer, heads, None, [&q?, &k?, &v?])?)
     }
 }
