@@ -9,8 +9,10 @@ use crate::kernels::lanes::{Floats, Ints, Shorts};
 
 /// Groups that are multiplied at once.
 pub const GROUPS: usize = 2;
-/// A pair of each row.
+/// A pair of each row, of weights as of activations.
 const LANES: usize = ROWS * PAIR;
+/// Their bytes.
+const STRIDE: usize = LANES * size_of::<i16>();
 
 /// A group of rows, every value an i16, every scale and minimum an f32.
 pub struct Panel {
@@ -77,30 +79,30 @@ macro_rules! tile {
             [left, right]: [&Self; GROUPS],
             x: Group,
         ) -> [[[f32; ROWS]; GROUPS]; TOGETHER] {
-            let blocks = x.values.len();
-            assert!(left.values.len() == blocks && right.values.len() == blocks);
+            let blocks = x.scales.len();
+            assert!([left.values.len(), right.values.len(), x.values.len()] == [blocks; 3]);
             // LLVM rewrites addresses that a loop counts up such that V8 computes each anew and runs out of registers.
             // Those that pass through this mask it leaves alone.
             let mask = std::hint::black_box(usize::MAX);
-            let (mut l, mut r) = (left.values.as_ptr() as usize, right.values.as_ptr() as usize);
-            let mut pairs = x.values.as_ptr() as usize;
+            let starts = [left.values.as_ptr() as usize, right.values.as_ptr() as usize, x.values.as_ptr() as usize];
+            let mut at = 0;
             $(let (mut $left_total, mut $right_total) = (Floats::all(0.0), Floats::all(0.0));)+
             let mut scales = left.scales.iter().zip(&right.scales);
             for (b, (x_scales, x_sums)) in x.scales.iter().zip(x.sums).enumerate() {
                 for (left_scale, right_scale) in (&mut scales).take(QUADS / SCALED) {
                     $(let (mut $left, mut $right) = (Ints::all(0), Ints::all(0));)+
-                    let end = l + SCALED * (QUAD / PAIR) * size_of::<[i16; LANES]>();
-                    while l != end {
-                        // SAFETY: as many pairs as the blocks have, which all three have alike.
-                        let [left, right] = [l, r].map(|at| Shorts::of_array(unsafe { &*(at as *const [i16; LANES]) }));
+                    // A pair at a time: what more would be read at once, the registers do not hold.
+                    let end = at + SCALED * QUAD / PAIR * STRIDE;
+                    while at != end {
+                        let [left, right, pairs] = starts.map(|start| (start + at) as *const [i16; LANES]);
+                        // SAFETY: all three have as many pairs as `blocks` blocks, which are passed over once.
+                        let (left, right, pairs) = unsafe { (&*left, &*right, &*pairs) };
+                        let (left, right) = (Shorts::of_array(left), Shorts::of_array(right));
                         $(
-                            // SAFETY: as above.
-                            let both = Shorts::pair(unsafe { &(*(pairs as *const [[i16; PAIR]; TOGETHER]))[$k] });
-                            ($left, $right) = ($left.add_dot(left, both), $right.add_dot(right, both));
+                            let pair = Shorts::pair(part(pairs, $k * PAIR));
+                            ($left, $right) = ($left.add_dot(left, pair), $right.add_dot(right, pair));
                         )+
-                        l = (l + size_of::<[i16; LANES]>()) & mask;
-                        r = (r + size_of::<[i16; LANES]>()) & mask;
-                        pairs = (pairs + size_of::<[[i16; PAIR]; TOGETHER]>()) & mask;
+                        at = (at + STRIDE) & mask;
                     }
                     let (left_scale, right_scale) = (Floats::of_array(left_scale), Floats::of_array(right_scale));
                     $(
@@ -127,4 +129,4 @@ impl Panel {
     tile!(0: a b ta tb, 1: c d tc td, 2: e f te tf, 3: g h tg th);
 }
 
-const _: () = assert!(TOGETHER == 4 && BLOCK == QUADS * QUAD);
+const _: () = assert!(TOGETHER == 4 && ROWS == TOGETHER && BLOCK == QUADS * QUAD);

@@ -32,10 +32,12 @@ mod tests {
             use $set as set;
             let words: [u8; 16] = std::array::from_fn(|i| (i * 37 + 11) as u8);
             let mut out = Vec::new();
-            for weights in
-                set::Shorts::nibbles(&words).into_iter().chain([BYTES, HALVES].map(|b| set::Shorts::widen(&b)))
-            {
+            let widened = [BYTES, HALVES].map(|b| set::Shorts::widen(&b));
+            let unzipped = widened[0].unzip(set::Shorts::of_array(&[-900, 900, 7, -7, 1, 2, 30000, -30000]));
+            out.extend(unzipped.map(|shorts| shorts.to_array().as_chunks::<4>().0[1].map(f32::from)));
+            for weights in set::Shorts::nibbles(&words).into_iter().chain(widened).chain(unzipped) {
                 let sums = set::Ints::all(-7).add_dot(weights, set::Shorts::repeat(&QUAD));
+                let sums = sums.add_dot(weights, set::Shorts::pair(&[QUAD[2], QUAD[3]]));
                 let pairs = sums.pairs(set::Ints::all(3)).minus(set::Ints::all(5));
                 out.push(set::Floats::of(sums).to_array());
                 out.push(set::Floats::of(pairs).to_array());
@@ -57,9 +59,10 @@ mod tests {
     fn every_set_computes_the_same() {
         let here = computed!(super);
         assert_eq!(here, computed!(portable));
-        let product = |i: usize| i32::from(BYTES[i] as i8) * i32::from(QUAD[i % 4]);
+        let product = |i: usize| i32::from(BYTES[i] as i8) * i32::from(QUAD[i % 4] + QUAD[2 + i % 2]);
         let wanted: [f32; 4] = std::array::from_fn(|i| (product(2 * i) + product(2 * i + 1) - 7) as f32);
-        assert_eq!(here[12], wanted);
+        assert_eq!(here[2 + 12], wanted);
+        assert_eq!(here[..2], [[-900.0, 900.0, 1.0, 2.0], [7.0, -7.0, 30000.0, -30000.0]]);
         assert_eq!(here.as_flattened()[here.len() * 4 - 8..], BYTES.map(|b| f32::from(b as i8)));
     }
 
