@@ -1,5 +1,5 @@
 //! `cargo xtask build --zip`: the site as one file, for a USB stick, a learning platform, or a host that takes archives.
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use crate::compress;
+use crate::{compress, folder};
 
 /// The folder that the archive unpacks to.
 const FOLDER: &str = "inkling";
@@ -17,37 +17,31 @@ const FOLDER: &str = "inkling";
 pub fn write(site: &Path, archive: &Path) -> Result<()> {
     let file = File::create(archive).with_context(|| format!("writing {}", archive.display()))?;
     let mut zip = ZipWriter::new(file);
-    add(&mut zip, site, FOLDER).with_context(|| format!("writing {}", archive.display()))?;
+    for path in folder::files(site)?.iter().filter(|path| !compress::is_compressed(path)) {
+        add(&mut zip, &site.join(path), &format!("{FOLDER}/{path}"))
+            .with_context(|| format!("writing {}", archive.display()))?;
+    }
     zip.finish().with_context(|| format!("writing {}", archive.display()))?;
     Ok(())
 }
 
-fn add(zip: &mut ZipWriter<File>, folder: &Path, path: &str) -> Result<()> {
-    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<io::Result<_>>()?;
-    entries.sort_by_key(|entry| entry.file_name());
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let (from, to) = (entry.path(), format!("{path}/{name}"));
-        if from.is_dir() {
-            add(zip, &from, &to)?;
-        } else if !compress::is_compressed(&name) {
-            let packed = match name.ends_with(".gguf") {
-                true => CompressionMethod::Stored,
-                false => CompressionMethod::Deflated,
-            };
-            zip.start_file(
-                &to,
-                SimpleFileOptions::default().compression_method(packed).last_modified_time(DateTime::default()),
-            )?;
-            io::copy(&mut File::open(&from)?, zip)?;
-        }
-    }
+fn add(zip: &mut ZipWriter<File>, file: &Path, path: &str) -> Result<()> {
+    let packed = match path.ends_with(".gguf") {
+        true => CompressionMethod::Stored,
+        false => CompressionMethod::Deflated,
+    };
+    zip.start_file(
+        path,
+        SimpleFileOptions::default().compression_method(packed).last_modified_time(DateTime::default()),
+    )?;
+    io::copy(&mut File::open(file)?, zip)?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::io::Read;
 
     #[test]

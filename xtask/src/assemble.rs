@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::engine::{ARTIFACTS, Artifact, CHAT, QR};
 use crate::tools::{self, Toolbox, WASM_BINDGEN};
-use crate::{compress, precache, process, vendor};
+use crate::{compress, folder, precache, process, vendor};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,9 +20,9 @@ pub fn run(args: Args) -> Result<()> {
     let tools = Toolbox::with(&[WASM_BINDGEN])?;
     tools::rust_src()?;
     let target = process::target_dir()?;
-    let put = |artifact: &Artifact, folder: &str| {
+    let put = |artifact: &Artifact, place: &str| {
         let built = artifact.build(&tools, &target)?;
-        copy(&built, &args.staging.join(folder).join(artifact.name), &|name| name != "stamp")
+        folder::copy(&built, &args.staging.join(place).join(artifact.name), |name| name != "stamp")
     };
     // Two at a time: most of what an engine takes is optimising the whole of it, on a single core.
     for pair in ARTIFACTS.chunks(2) {
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<()> {
     for artifact in [&QR, &CHAT] {
         put(artifact, ".")?;
     }
-    copy(&process::root().join("models"), &args.staging.join("models"), &is_published)?;
+    folder::copy(&process::root().join("models"), &args.staging.join("models"), is_published)?;
     vendor::add_to(&args.staging)?;
     clean(&args.staging.join("index.html"))?;
     compress_texts(&args.staging)?;
@@ -44,18 +44,13 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Writes the compressed forms of the page's own files; those of the engines are there already.
-fn compress_texts(folder: &Path) -> Result<()> {
+fn compress_texts(site: &Path) -> Result<()> {
     const QUALITY: u32 = 9;
-    for entry in fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))? {
-        let path = entry.with_context(|| format!("reading the folder {}", folder.display()))?.path();
-        let ending = path.extension().unwrap_or_default();
-        if path.is_dir() && !path.ends_with("engine") {
-            compress_texts(&path)?;
-        } else if ["html", "css", "js", "json", "txt", "svg", "webmanifest"].iter().any(|text| ending == *text) {
-            compress::beside(&path, QUALITY)?;
-        }
-    }
-    Ok(())
+    const TEXTS: [&str; 7] = ["html", "css", "js", "json", "txt", "svg", "webmanifest"];
+    let is_text = |path: &str| path.rsplit_once('.').is_some_and(|(_, ending)| TEXTS.contains(&ending));
+    let files = folder::files(site)?;
+    let mut own = files.iter().filter(|path| !path.starts_with("engine/") && is_text(path));
+    own.try_for_each(|path| compress::beside(&site.join(path), QUALITY))
 }
 
 /// Takes out of the page the lines that are only for Trunk, and that Trunk leaves in.
@@ -70,28 +65,9 @@ fn is_for_trunk(line: &str) -> bool {
 }
 
 /// Whether a file of models/ belongs on the site: the recipes that made a model do not.
-fn is_published(name: &str) -> bool {
-    !(name.ends_with(".py") || name.ends_with(".toml") || name.starts_with(['.', '_']))
-}
-
-/// Copies a folder with all it holds, but for the names that `wanted` turns down.
-fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("making the folder {}", to.display()))?;
-    for entry in fs::read_dir(from).with_context(|| format!("reading the folder {}", from.display()))? {
-        let entry = entry.with_context(|| format!("reading the folder {}", from.display()))?;
-        let name = entry.file_name();
-        if !wanted(&name.to_string_lossy()) {
-            continue;
-        }
-        let (source, copied) = (entry.path(), to.join(&name));
-        if source.is_dir() {
-            copy(&source, &copied, wanted)?;
-        } else {
-            fs::copy(&source, &copied)
-                .with_context(|| format!("copying {} to {}", source.display(), copied.display()))?;
-        }
-    }
-    Ok(())
+fn is_published(path: &str) -> bool {
+    let named = |name: &str| name.ends_with(".py") || name.ends_with(".toml") || name.starts_with(['.', '_']);
+    !path.split('/').any(named)
 }
 
 #[cfg(test)]
@@ -100,10 +76,10 @@ mod tests {
 
     #[test]
     fn recipes_stay_at_home() {
-        for kept in ["config.json", "model.safetensors", "README.md", "stories"] {
+        for kept in ["config.json", "stories/model.safetensors", "README.md"] {
             assert!(is_published(kept), "{kept}");
         }
-        for left in ["train.py", "recipe.toml", ".DS_Store", "__pycache__"] {
+        for left in ["train.py", "stories/recipe.toml", ".DS_Store", "__pycache__/train.pyc"] {
             assert!(!is_published(left), "{left}");
         }
     }

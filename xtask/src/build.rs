@@ -1,11 +1,11 @@
 //! `cargo xtask build`: leaves `dist/`, plain files with relative addresses, assembled by Trunk.
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use crate::tools::{self, Toolbox};
-use crate::{archive, process};
+use crate::{archive, folder, process};
 
 #[derive(clap::Args, Default)]
 pub struct Args {
@@ -27,8 +27,10 @@ fn base_path(path: &str) -> Result<String, String> {
 
 pub fn run(args: Args) -> Result<()> {
     let dist = site(&args)?;
-    let (files, bytes) = size(&dist).context("measuring dist/")?;
-    println!("{} is ready: {files} files, {:.1} MB", dist.display(), bytes as f64 / 1e6);
+    let files = folder::files(&dist)?;
+    let sizes = files.iter().map(|path| fs::metadata(dist.join(path)).map(|data| data.len()));
+    let bytes: u64 = sizes.sum::<std::io::Result<_>>().context("measuring dist/")?;
+    println!("{} is ready: {} files, {:.1} MB", dist.display(), files.len(), bytes as f64 / 1e6);
     if args.zip {
         let place = dist.with_extension("zip");
         archive::write(&dist, &place)?;
@@ -54,18 +56,4 @@ pub fn site(args: &Args) -> Result<PathBuf> {
     }
     process::run(&mut trunk)?;
     Ok(process::root().join("dist"))
-}
-
-/// How many files a folder holds, and their bytes.
-fn size(folder: &Path) -> std::io::Result<(usize, u64)> {
-    let mut total = (0, 0);
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (files, bytes) = match entry.file_type()?.is_dir() {
-            true => size(&entry.path())?,
-            false => (1, entry.metadata()?.len()),
-        };
-        total = (total.0 + files, total.1 + bytes);
-    }
-    Ok(total)
 }

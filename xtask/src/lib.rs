@@ -18,6 +18,7 @@
 //! * [`stand_in`]: a hub for tests and benches, which can be told to misbehave
 //! * [`browser`]: Chromium and its driver, and the flags they run with
 //! * `foreign`: checkpoints of other frameworks, as folders that the engine reads
+//! * `folder`: all that a folder holds, and copies of it
 //! * [`process`]: running other programs
 pub mod archive;
 pub mod assemble;
@@ -26,6 +27,7 @@ pub mod browser;
 pub mod build;
 mod compress;
 pub mod engine;
+mod folder;
 mod foreign;
 pub mod model;
 pub mod npm;

@@ -9,7 +9,7 @@ use inkling::files::hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::compress;
+use crate::{compress, folder};
 
 const NAME: &str = "sw-files.js";
 /// Files of a site that a page without a network does not ask for.
@@ -21,32 +21,19 @@ const LARGEST: u64 = 32 << 20;
 /// Writes the list of a folder into it.
 pub fn write(site: &Path) -> Result<()> {
     let mut files = BTreeMap::new();
-    add(site, "", &mut files)?;
+    for path in folder::files(site)? {
+        let (file, name) = (site.join(&path), path.rsplit('/').next().unwrap_or(&path));
+        let reading = || format!("reading {}", file.display());
+        let kept = !LEFT_OUT.contains(&name) && !compress::is_compressed(name);
+        if kept && fs::metadata(&file).with_context(reading)?.len() <= LARGEST {
+            files.insert(path, hex(&Sha256::digest(fs::read(&file).with_context(reading)?)));
+        }
+    }
     let list = serde_json::to_string(&files).context("writing the list of files")?;
     let version = &hex(&Sha256::digest(&list))[..16];
     let site_files = json!({ "version": version, "files": files });
     let place = site.join(NAME);
     fs::write(&place, format!("self.site = {site_files};\n")).with_context(|| format!("writing {}", place.display()))
-}
-
-/// Adds the files of a folder with their hashes, by their paths in the site.
-fn add(folder: &Path, path: &str, files: &mut BTreeMap<String, String>) -> Result<()> {
-    let reading = || format!("reading the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(reading)? {
-        let entry = entry.with_context(reading)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let (file, path) = (entry.path(), format!("{path}{name}"));
-        if file.is_dir() {
-            add(&file, &format!("{path}/"), files)?;
-        } else if !LEFT_OUT.contains(&name.as_str())
-            && !compress::is_compressed(&name)
-            && entry.metadata().with_context(reading)?.len() <= LARGEST
-        {
-            let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            files.insert(path, hex(&Sha256::digest(&bytes)));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::compress;
+use crate::{compress, folder};
 
 /// Where a model is from.
 pub struct Credit {
@@ -15,14 +15,9 @@ pub struct Credit {
 
 /// The entry of a model that lies in a folder of the site.
 pub fn entry(id: &str, title: &str, place: &Path, parameters: u64, credit: &Credit) -> Result<Value> {
-    let mut files = Vec::new();
-    let mut bytes = 0;
-    for entry in fs::read_dir(place).with_context(|| format!("reading the folder {}", place.display()))? {
-        let entry = entry?;
-        bytes += entry.metadata()?.len();
-        files.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    files.sort();
+    let files = folder::files(place)?;
+    let sizes = files.iter().map(|path| fs::metadata(place.join(path)).map(|data| data.len()));
+    let bytes: u64 = sizes.sum::<std::io::Result<_>>().with_context(|| format!("measuring {}", place.display()))?;
     Ok(json!({
         "id": id, "path": format!("{id}/"), "files": files, "bytes": bytes, "parameters": parameters, "languages": [],
         "title": { "en": title }, "data": { "en": credit.words, "links": [credit.link] },
@@ -52,7 +47,8 @@ mod tests {
     fn a_model_is_listed_once() {
         let site = std::env::temp_dir().join(format!("inkling-catalog-{}", std::process::id()));
         let place = site.join("models/tiny");
-        fs::create_dir_all(&place).unwrap();
+        fs::create_dir_all(place.join("1_Pooling")).unwrap();
+        fs::write(place.join("1_Pooling/config.json"), "{}").unwrap();
         fs::write(site.join("models/catalog.json"), r#"{"models":[{"id":"stories"}]}"#).unwrap();
         fs::write(place.join("model.gguf"), vec![0; 12]).unwrap();
         for title in ["One", "Two"] {
@@ -64,7 +60,7 @@ mod tests {
         assert_eq!(catalog["models"][1]["title"]["en"], "Two");
         assert_eq!(
             (&catalog["models"][1]["bytes"], &catalog["models"][1]["files"]),
-            (&json!(12), &json!(["model.gguf"]))
+            (&json!(14), &json!(["1_Pooling/config.json", "model.gguf"]))
         );
         fs::remove_dir_all(site).unwrap();
     }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::foreign::Folder;
 use crate::model::convert;
-use crate::{model, precache, process, tools};
+use crate::{folder, model, precache, process, tools};
 use hub::{Hub, Listing};
 
 #[derive(clap::Args)]
@@ -96,19 +96,8 @@ pub fn add_to(site: &Path) -> Result<()> {
     for note in notes {
         let text = fs::read_to_string(&note).with_context(|| format!("reading {}", note.display()))?;
         let entry: Value = serde_json::from_str(&text).with_context(|| format!("{}: expected JSON", note.display()))?;
-        let folder = note.with_extension("");
         let id = note.file_stem().unwrap_or_default();
-        let place = site.join("models").join(id);
-        fs::create_dir_all(&place).with_context(|| format!("making the folder {}", place.display()))?;
-        for file in fs::read_dir(&folder).with_context(|| format!("reading the folder {}", folder.display()))? {
-            let path = file?.path();
-            let to = place.join(path.file_name().unwrap_or_default());
-            // The same bytes need not be on the disk twice.
-            fs::remove_file(&to).ok();
-            if fs::hard_link(&path, &to).is_err() {
-                copy(&path, &to)?;
-            }
-        }
+        folder::link(&note.with_extension(""), &site.join("models").join(id))?;
         catalog::add(site, entry)?;
     }
     Ok(())
@@ -143,14 +132,7 @@ fn install(cache: &Path, wanted: &[hub::Remote], quantize: Option<Format>, place
         }
         (None, None) => {
             let foreign = Folder::of(cache)?;
-            let from = foreign.as_ref().map_or(cache, Folder::path);
-            for entry in fs::read_dir(from).with_context(|| format!("reading the folder {}", from.display()))? {
-                let path = entry?.path();
-                if path.is_file() {
-                    copy(&path, &place.join(path.file_name().unwrap_or_default()))?;
-                }
-            }
-            Ok(())
+            folder::copy(foreign.as_ref().map_or(cache, Folder::path), place, |_| true)
         }
     }
 }
