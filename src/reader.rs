@@ -182,9 +182,14 @@ impl Reader {
 
     /// The error for a task that is none of the model's.
     pub fn cannot(&self, task: &str) -> Error {
-        let found = format!("{} for {}", self.spec().architecture, self.tasks().join(" and "));
-        Error::WrongTask { expected: format!("a model for {task}"), found }
+        cannot(task, self.spec().architecture, self.tasks())
     }
+}
+
+/// The error for a task that is none of a model's.
+fn cannot(task: &str, architecture: &str, tasks: &[&str]) -> Error {
+    let found = format!("{architecture} for {}", tasks.join(" and "));
+    Error::WrongTask { expected: format!("a model for {task}"), found }
 }
 
 /// A text that has been read, and the head that predicts.
@@ -336,10 +341,7 @@ impl Opened {
     pub fn reader(&self, task: &str) -> Result<&Reader> {
         match self {
             Self::Reader(reader) => Ok(reader),
-            Self::Writer(engine) => Err(Error::WrongTask {
-                expected: format!("a model for {task}"),
-                found: format!("{} for text-generation", engine.spec().architecture),
-            }),
+            Self::Writer(engine) => Err(cannot(task, engine.spec().architecture, &engine.tasks())),
         }
     }
 }

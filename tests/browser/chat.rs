@@ -148,7 +148,7 @@ async fn turns_are_edited_and_taken_back() {
 
     page.click("[data-turn='0'] [data-action=edit]").await;
     page.eval("document.querySelector('.chat-editor textarea').value = '<b>three</b>'", vec![]).await;
-    page.click(".chat-editor [data-action=save]").await;
+    page.press(".chat-editor textarea", "\u{e007}").await;
     settled(&page).await;
     let edited = turns(&page).await;
     let (_, _, reply) = native(json!([{ "role": "user", "content": "<b>three</b>" }]), 12);
@@ -207,7 +207,9 @@ async fn a_model_without_a_template_says_so() {
     assert_eq!(page.eval("return document.querySelector('#chat-send').disabled", vec![]).await, json!(true));
     assert_eq!(page.eval("return document.querySelectorAll('.chat-models li').length >= 5", vec![]).await, json!(true));
     assert_eq!(accessible::found_in(&page, "no template").await, Vec::<String>::new());
+    assert!(page.shown("#chat-example").await.contains("Drawn up by hand: no model has written it."));
     page.click("#chat-plain").await;
+    assert_eq!(page.eval("return document.querySelector('#chat-example').hidden", vec![]).await, json!(true));
     page.eval("document.querySelector('#chat-length').value = 5", vec![]).await;
     say(&page, "Once upon a time").await;
     assert_eq!(turns(&page).await.len(), 2, "{}", page.shown("#chat-problem").await);

@@ -99,8 +99,8 @@ async fn gaps_are_filled_by_button_and_by_word() {
     page.fill_in("#fill-text", "the ___ brown fox").await;
     page.click("#fill .task-go").await;
     page.wait_for("the gap", &format!("{text} === 'the [MASK] brown fox'"), Value::Null).await;
-    // Two gaps, of which one is filled by a candidate.
-    page.fill_in("#fill-text", "[MASK] quick [MASK] fox").await;
+    // Two gaps, written in two ways, of which one is filled by a candidate.
+    page.fill_in("#fill-text", "[MASK] quick ____ fox").await;
     page.click("#fill .task-go").await;
     page.wait_for("two gaps", "return document.querySelectorAll('#fill .task-filled').length === 2", Value::Null).await;
     let put = page.texts("#fill .task-filled:nth-of-type(2) .task-token").await.remove(0);
@@ -181,6 +181,14 @@ async fn passages_are_found_by_their_vectors() {
         Value::Null,
     )
     .await;
+    // What is too much is said, and stays.
+    page.fill_in("#search-text", &"a\n\n".repeat(10_001)).await;
+    page.click("#search .task-go").await;
+    page.until("that it is too much", "#search .alert[data-code=many_passages] p").await;
+    let later = "await new Promise((done) => setTimeout(done, 500));
+        return document.querySelector('#search .task-stage .alert').textContent";
+    let said = page.eval(later, vec![]).await;
+    assert!(said.as_str().unwrap().contains("at most 10000 passages, found 10001"), "{said}");
     page.finish().await;
 }
 

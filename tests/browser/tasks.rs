@@ -33,6 +33,12 @@ impl Page {
         self.eval(body, vec![json!(field), json!(text)]).await;
     }
 
+    /// How many elements there are.
+    async fn count(&self, selector: &str) -> u64 {
+        let body = "return document.querySelectorAll(arguments[0]).length";
+        self.eval(body, vec![json!(selector)]).await.as_u64().unwrap()
+    }
+
     /// Starts what a task page does and waits for its end; what its status line says.
     async fn perform(&self, name: &str) -> String {
         self.click(&format!("#{name} .task-go")).await;
@@ -202,6 +208,32 @@ async fn a_page_without_a_model_says_what_it_is_for_and_what_the_open_one_can_do
     page.eval(drop, vec![]).await;
     let taken = "return document.querySelector('#search-text').value === 'First line.\\nSecond.'";
     page.wait_for("the dropped text", taken, Value::Null).await;
+    page.finish().await;
+}
+
+/// A language it was not made for, a task it was not trained for, a sentence that is too long for it.
+#[tokio::test]
+async fn what_a_model_cannot_know_is_said() {
+    let Some(dist) = dist() else { return };
+    let host = Host::isolated(&dist).await;
+    let page = Page::ready(&host.address("/")).await;
+    page.task("fill", "ready").await;
+    page.put("#fill-text", "Tom had a ____ in his hand.").await;
+    page.perform("fill").await;
+    assert_eq!(page.count("#fill .task-foreign").await, 0);
+    page.put("#fill-text", "春天来了，花都____了。").await;
+    page.perform("fill").await;
+    assert!(page.shown("#fill .task-foreign").await.starts_with("Most of this text is not in the letters"));
+
+    page.task("search", "ready").await;
+    assert!(page.shown("#search .task-also").await.contains("trained for something else"));
+    assert!(page.shown("#search .task-mark").await.starts_with("Recorded: "));
+    assert_eq!(page.count("#search .task-example:not([lang=en])").await, 0);
+
+    page.task("translate", "ready").await;
+    page.put("#translate-text", &format!("the cat sat on the {}mat", "mat and the cat sat on the ".repeat(20))).await;
+    page.perform("translate").await;
+    assert!(page.shown("#translate .task-foreign").await.starts_with("A long sentence has become"));
     page.finish().await;
 }
 

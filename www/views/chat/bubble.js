@@ -85,7 +85,7 @@ export class Bubble {
     area.addEventListener('keydown', (event) => {
       if (event.isComposing) return;
       if (event.key === 'Escape') close();
-      else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) save();
+      else if (event.key === 'Enter' && !event.shiftKey) save();
       else return;
       event.preventDefault();
       event.stopPropagation();

@@ -12,6 +12,7 @@ import { copyText } from '../copy.js';
 import { addSheets, make } from '../dom.js';
 import { download, fileName } from '../download.js';
 import { Bubble } from './bubble.js';
+import { example } from './example.js';
 import { Conversation } from './conversation.js';
 import { Meter } from './meter.js';
 import { isAborted, problemOf } from './problems.js';
@@ -61,6 +62,7 @@ class Chat {
 
   #about = make('p', { class: 'faded', id: 'chat-about', role: 'status' });
   #nothing = make('div', { class: 'chat-nothing', id: 'chat-no-template', hidden: true });
+  #example = make('section', { class: 'stage', id: 'chat-example', label: 'chat.example.title', hidden: true });
   #system = make('textarea', { id: 'chat-system', rows: 2, dir: 'auto', placeholder: 'chat.system.placeholder', on: { input: () => this.#changed() } });
   #list = make('ol', { class: 'chat-turns', id: 'chat-turns', label: 'chat.turns' });
   #starters = make('div', { class: 'chat-starters', id: 'chat-starters' });
@@ -85,6 +87,7 @@ class Chat {
     this.#raw.onOpen = () => this.look(0);
     this.parts = [
       make('div', { class: 'chat-head' }, make('h2', { words: 'chat.title' }), make('p', { words: 'chat.intro' }), make('p', { class: 'chat-honest', words: 'chat.honest' }), this.#about),
+      this.#example,
       make(
         'div',
         { class: 'stage chat', on: { keydown: (event) => event.key === 'Escape' && this.#writing?.abort() } },
@@ -141,6 +144,7 @@ class Chat {
         ? make('button', { type: 'button', words: 'chat.plain.stop', on: { click: () => this.#setPlain(false) } })
         : make('button', { type: 'button', id: 'chat-plain', words: 'chat.plain', on: { click: () => this.#setPlain(true) } }),
     );
+    this.#example.replaceChildren(...example());
     this.#suggested.replaceChildren(/** @type {Node} */ (this.#suggested.firstChild), suggestions());
     this.#starters.replaceChildren(
       ...['chat.starter.1', 'chat.starter.2', 'chat.starter.3'].map((words) => {
@@ -177,6 +181,8 @@ class Chat {
     this.#new.disabled = !idle || this.#talk.empty;
     this.#system.readOnly = !idle;
     for (const button of this.#exports) button.disabled = !idle || this.#talk.empty;
+    // Until somebody talks to a model, one that was trained for it or not.
+    this.#example.hidden = model === null ? this.page.model() === null : model.chatTemplate !== null || ready || !this.#talk.empty;
     this.#starters.hidden = !this.#talk.empty || !ready || !idle;
     this.#raw.root.hidden = !ready;
   }

@@ -13,8 +13,8 @@ import { TextField } from './textfield.js';
 
 /** What stands for a gap while no model says what it calls one. */
 const GAP = '[MASK]';
-/** Gaps in other words. */
-const WRITTEN = /_{2,}|\[mask\]|<mask>/gi;
+/** Gaps in other words; not the underscores of a name in code. */
+const WRITTEN = /(?<![\w])_{2,}(?![\w])|\[mask\]|<mask>/gi;
 const CANDIDATES = 8;
 /** Of a longer text, only the beginning can be clicked. */
 const MOST_WORDS = 250;
@@ -76,7 +76,7 @@ class Fill {
     const fits =
       prompts.length > 0
         ? prompts.map((prompt) => [own[0] ?? '', prompt.replace(GAP, '_')])
-        : EXAMPLES.filter(([lang]) => own.length === 0 || own.includes(lang) || own.includes('mul'));
+        : EXAMPLES.filter(([lang]) => this.#frame.knows(lang));
     this.#frame.offer(fits.map(([lang, text]) => ({ text: text.replace('_', '____'), lang, run: () => this.#example(text, lang) })));
   }
 
@@ -150,8 +150,8 @@ class Fill {
     const frame = this.#frame;
     if (this.#text.value.trim() === '') return frame.say('tasks.empty');
     // As people write gaps who do not know what this model calls one.
-    if (!this.#text.value.includes(this.#mask)) this.#text.set(this.#text.value.replace(WRITTEN, this.#mask));
-    const text = this.#text.value;
+    const text = this.#text.value.replace(WRITTEN, this.#mask);
+    if (text !== this.#text.value) this.#text.set(text);
     if (!text.includes(this.#mask)) return frame.say('fill.nogap', { mask: this.#mask });
     frame.result.replaceChildren();
     const found = await frame.run(({ model, signal }) => model.fillMask(text, { top_k: CANDIDATES, signal }));
@@ -173,6 +173,7 @@ class Fill {
         return make('section', { class: 'task-filled' }, many ? make('h3', { text: t('fill.gap', { number: gap + 1 }) }) : make('h3', { words: 'fill.candidates' }), list, whole, attentionOf(this.#frame, this.#text.value, gap, this.#mask));
       }),
     );
+    this.#frame.warn(this.#text.value.split(this.#mask).join(' '), this.#frame.languages, 'fill.foreign');
     this.#frame.copyable(true);
     const [first] = this.#frame.result.children;
     if (first) this.#frame.reveal(first);

@@ -12,8 +12,10 @@ import { currentView } from '../../views.js';
 import { copyText } from '../copy.js';
 import { addSheets, make } from '../dom.js';
 import { ModelLine } from './models.js';
+import { isIn } from './scripts.js';
 import { recorded } from './recorded.js';
-import { servedBy } from './served.js';
+import { servedBy, trainedFor } from './served.js';
+import { known } from './suggestions.js';
 import { isText } from './textfield.js';
 
 /** @import { Key } from '../../i18n.js' */
@@ -101,6 +103,22 @@ export class Frame {
     return this.served.of(this.tasks);
   }
 
+  /** The languages the model knows, where that is known; else none. */
+  get languages() {
+    const { languages = [] } = this.serving ? known(this.serving.entry) : {};
+    return languages.includes('mul') ? [] : languages;
+  }
+
+  /** Whether the model may know a language; any may, where nothing is known of it. @param {string} language */
+  knows(language) {
+    return this.languages.length === 0 || this.languages.includes(language);
+  }
+
+  /** Says below the result where a text is in the letters of none of these languages, if there are any. @param {string} text @param {string[]} languages @param {Key} words */
+  warn(text, languages, words) {
+    if (languages.length > 0 && !languages.some((language) => isIn(text, language))) this.result.append(make('p', { class: 'task-foreign', words }));
+  }
+
   get running() {
     return this.#running !== null;
   }
@@ -126,9 +144,9 @@ export class Frame {
     this.onServing();
   }
 
-  /** @param {boolean} again  in another language */
+  /** What a model does that was trained for it, while none such serves. @param {boolean} again  in another language */
   #showRecorded(again) {
-    this.#recorded.hidden = this.serving !== null;
+    this.#recorded.hidden = this.serving !== null && trainedFor(this.name, this.serving);
     if (this.#recorded.hidden || (this.#recorded.hasChildNodes() && !again)) return;
     const example = recorded(this.name);
     if (example) this.#recorded.replaceChildren(make('h3', { text: t('tasks.looks') }), example);

@@ -8,7 +8,7 @@ import { openOwn } from '../../own.js';
 import { hubAddress } from '../../store/settings.js';
 import { make } from '../dom.js';
 import { pagesFor } from './pages.js';
-import { FATAL, tasksOf } from './served.js';
+import { FATAL, tasksOf, trainedFor } from './served.js';
 import { SUGGESTIONS, entryOf, known } from './suggestions.js';
 
 /** @import { Entry } from '../../catalog.js' */
@@ -109,8 +109,7 @@ export class ModelLine {
       if (about) parts.push(about, ' ');
       const { tasks } = serving.model.info;
       if (tasks.includes('chat') && !this.tasks.some((task) => task !== 'chat' && tasksOf(serving).includes(task))) parts.push(t('tasks.told'), ' ');
-      // Vectors can be had of every model that reads; that they are near where meanings are, it must have been trained for.
-      if (this.name === 'search' && serving.model.task !== 'feature-extraction') parts.push(t('search.untrained'), ' ');
+      if (!trainedFor(this.name, serving)) parts.push(t('search.untrained'), ' ');
       if (pages.length > 0) parts.push(t('tasks.also'), ' ', ...between(pages));
     } else if (any && !loading) {
       const pages = linksTo(tasksOf(any), this.name);

@@ -17,7 +17,7 @@ const SHOWN = 10;
 /** A longer paragraph is taken in parts, in characters: models of this kind read some hundred words, or characters of Chinese. */
 const LONGEST = { alphabet: 900, han: 220 };
 /** A text in more parts than these is not searched. */
-const MOST_PASSAGES = 4000;
+const MOST_PASSAGES = 10_000;
 /** So many are embedded at a time, so that what is on the way can be shown. */
 const BATCH = 16;
 
@@ -76,7 +76,10 @@ class Search {
         this.#alike,
       ),
     );
-    frame.onServing = () => this.#changed();
+    frame.onServing = () => {
+      this.#changed();
+      this.#offer();
+    };
     frame.onGo = () => void this.#search();
     this.#text.onInput = () => this.#changed();
     onLanguage(() => this.#offer());
@@ -85,7 +88,8 @@ class Search {
 
   #offer() {
     const language = getLanguage();
-    this.#frame.offer(Object.entries(EXAMPLES).flatMap(([lang, { text, questions }]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
+    const fits = Object.entries(EXAMPLES).filter(([lang]) => this.#frame.knows(lang));
+    this.#frame.offer(fits.flatMap(([lang, { text, questions }]) => questions.map((question) => ({ text: question, lang, run: () => this.#example(text, question, lang) }))));
     const pair = PAIRS[language] ?? PAIRS.en;
     if (this.#one.value === '' && this.#other.value === '' && pair) [this.#one.value, this.#other.value] = pair;
   }
@@ -138,10 +142,12 @@ class Search {
       },
       { quiet: quick },
     );
+    // What went wrong stands there: nothing more is done that would take its place.
+    if (!this.#ready()) return undefined;
     if (question === '' && this.#index) return frame.say('search.ready', { count: this.#index.parts.length });
     // Another question may have been typed meanwhile.
     if (found && question === this.#query.value.trim()) this.#show(found.index, found.scores);
-    return this.#compare();
+    return found && this.#compare();
   }
 
   /** The text's passages with their vectors, made once. @param {Work} work */

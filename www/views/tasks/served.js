@@ -26,6 +26,13 @@ export const FATAL = ['crashed', 'out_of_memory', 'disposed'];
 /** All that a model can do: what its files say, and what its catalogue entry knows besides. @param {Serving} serving */
 export const tasksOf = ({ entry, model }) => [...new Set([...model.info.tasks, ...(entry.tasks ?? [])])];
 
+/**
+ * Whether a model that serves a page was trained for what the page does. Vectors can be had of every model that reads; that
+ * they are near where meanings are, it must have been trained for.
+ * @param {string} name  of the page @param {Serving} serving
+ */
+export const trainedFor = (name, { model }) => name !== 'search' || model.task === VECTORS;
+
 export class Served {
   /** Opened for the task pages. @type {Serving | null} */ #own = null;
   /** @type {{ entry: Entry, stop: AbortController, progress: LoadProgress } | null} */ loading = null;

@@ -104,6 +104,15 @@ export const SUGGESTIONS = [
     about: { en: 'Small, and can say that there is no answer. Mistakes negations, and whoever stands nearest for who is meant.', zh: '小巧，会说“没有答案”；常弄错否定句，也常把离得最近的人当成所问的人。' },
   },
   {
+    repository: 'deepset/xlm-roberta-base-squad2',
+    tasks: ASK,
+    bytes: 1.11e9,
+    parameters: 277e6,
+    languages: ['mul'],
+    license: 'CC-BY-4.0',
+    about: { en: 'Trained on English questions, and answers in a hundred languages, with less certainty. Can say that there is no answer.', zh: '用英文问题训练，也能用一百种语言回答，只是没那么准；会说“没有答案”。' },
+  },
+  {
     repository: 'sentence-transformers/all-MiniLM-L6-v2',
     tasks: EMBED,
     bytes: 91e6,

@@ -31,19 +31,11 @@ const TOLD = ['en', 'zh', 'fr', 'de', 'es', 'it', 'pt', 'ru', 'ja', 'ko', 'ar', 
 /** Languages that put no space between sentences. */
 const CLOSE = ['zh', 'ja', 'th'];
 
+/** A sentence of so many tokens may lose parts of itself in a small model; one that becomes a quarter of that has. */
+const LONG = 40;
+
 /** How many tokens a translation may have for those of its sentence. @param {number} tokens */
 const room = (tokens) => Math.min(2 * tokens + 16, 400);
-
-/** The letters of languages, by the names of their scripts in BCP 47. @type {Record<string, RegExp | undefined>} */
-const SCRIPTS = {
-  Latn: /\p{Script=Latin}/u,
-  Cyrl: /\p{Script=Cyrillic}/u,
-  Arab: /\p{Script=Arabic}/u,
-  Hans: /\p{Script=Han}/u,
-  Hant: /\p{Script=Han}/u,
-  Jpan: /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]/u,
-  Kore: /[\p{Script=Hangul}\p{Script=Han}]/u,
-};
 
 /** @param {HTMLElement} root @param {Page} page */
 export function open(root, page) {
@@ -130,16 +122,19 @@ class Translate {
     const beams = Number(this.#beams.value);
     /** @type {Pair[]} */
     const pairs = [];
+    let short = false;
     const direction = this.#directions.find((one) => (one.from ?? '') === from && (one.to ?? '') === to);
     await frame.run(async ({ model, entry, signal, progress }) => {
       const parts = sentences(text, from || undefined);
-      for (const [done, part] of parts.entries()) {
-        progress(done, parts.length);
+      const total = parts.filter((part) => hasWords(part.text)).length;
+      let done = 0;
+      for (const [i, part] of parts.entries()) {
         const bare = part.text.trim();
-        if (!/[\p{L}\p{N}]/u.test(bare)) {
+        if (!hasWords(bare)) {
           this.#target.append(part.text);
           continue;
         }
+        progress(done++, total);
         const [before = '', after = ''] = part.text.split(bare, 2);
         const shown = make('span', { class: 'task-sentence' });
         this.#target.append(before, shown);
@@ -155,25 +150,22 @@ class Translate {
           onText: (so) => (shown.textContent = so),
         });
         shown.textContent = translated?.translation_text ?? '';
+        if (tokens.length > LONG) short ||= (await model.tokenize(shown.textContent)).length < tokens.length / 4;
         if (direction) pairs.push({ prompt: direction.prompt(bare), written: shown.textContent });
-        this.#target.append(gap(after, to, done === parts.length - 1));
+        this.#target.append(gap(after, to, i === parts.length - 1));
       }
     });
     frame.copyable(this.#target.textContent !== '');
-    if (isForeign(text, from)) frame.result.append(make('p', { class: 'task-foreign', words: 'translate.foreign' }));
+    frame.warn(text, from === '' ? [] : [from], 'translate.foreign');
+    if (short) frame.result.append(make('p', { class: 'task-foreign', words: 'translate.short' }));
     const alignment = alignmentOf(frame, pairs);
     if (alignment) frame.result.append(alignment);
     return undefined;
   }
 }
 
-/** Whether a text is hardly in the letters of the language it is said to be in. @param {string} text @param {string} language */
-function isForeign(text, language) {
-  const script = language === '' ? undefined : new Intl.Locale(language).maximize().script;
-  const pattern = script ? SCRIPTS[script] : undefined;
-  const letters = text.match(/\p{L}/gu) ?? [];
-  return pattern !== undefined && letters.filter((letter) => pattern.test(letter)).length < letters.length / 2;
-}
+/** @param {string} text */
+const hasWords = (text) => /[\p{L}\p{N}]/u.test(text);
 
 /** What stands between two sentences of a translation. @param {string} after  what stood there in the original @param {string} to @param {boolean} last */
 function gap(after, to, last) {
