@@ -219,12 +219,24 @@ impl Matrix {
         Ok(out)
     }
 
+    /// Whether all that [`Self::matmul_rounded`] needs is in `rounded` now, so that it may be given no `x`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn round(&self, x: &[f32], rounded: &Rounded) -> Result<bool> {
+        let integers = matches!(self.weights, Weights::Groups { kind: Kind::Integers(_), .. });
+        if integers {
+            rounded.of(x, self.cols)?;
+        }
+        Ok(integers)
+    }
+
     fn matmul_groups(&self, kind: Kind, group_bytes: usize, x: &[f32], rounded: &Rounded) -> Result<Vec<f32>> {
-        let n = x.len() / self.cols;
         let integers = match kind {
             Kind::Integers(_) => Some(rounded.of(x, self.cols)?),
             Kind::Floats(_) => None,
         };
+        let n = integers.map_or(x.len() / self.cols, Activations::rows);
         let mut out = try_vec(0f32, n * self.rows, "activations")?;
         let shared = parallel::Shared::new(&mut out);
         let groups = self.rows.div_ceil(interleaved::ROWS);

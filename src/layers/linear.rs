@@ -61,17 +61,7 @@ impl Weight {
             Self::Packed(_) if x.track_op() => {
                 Err(candle_core::Error::Msg("packed weights cannot be trained through".into()).into())
             }
-            Self::Packed(matrix) => {
-                let mut y = with_values(x, |x| matrix.matmul_rounded(x, rounded))?;
-                if let Some(bias) = bias {
-                    with_values(bias, |bias| {
-                        let rows = y.chunks_exact_mut(bias.len().max(1));
-                        rows.for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
-                        Ok(())
-                    })?;
-                }
-                rows(y, x.dim(0)?)
-            }
+            Self::Packed(matrix) => plus(with_values(x, |x| matrix.matmul_rounded(x, rounded))?, bias, x.dim(0)?),
             Self::Dense(tensor) => tracked::linear(x, tensor, bias),
         }
     }
@@ -116,6 +106,18 @@ impl Outputs {
     }
 }
 
+/// `[n, outputs]` of these values, the bias added to each row.
+fn plus(mut y: Vec<f32>, bias: Option<&Tensor>, n: usize) -> Result<Tensor> {
+    if let Some(bias) = bias {
+        with_values(bias, |bias| {
+            let rows = y.chunks_exact_mut(bias.len().max(1));
+            rows.for_each(|row| row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias));
+            Ok(())
+        })?;
+    }
+    rows(y, n)
+}
+
 /// What several layers read, `[n, inputs]`: what each needs of it alike is computed once.
 pub struct Input<'x> {
     x: &'x Tensor,
@@ -149,6 +151,18 @@ impl Linear {
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.read(&Input::new(x))
+    }
+
+    /// [`Self::forward`] of what nobody reads after it: where that can be, it is let go before there is room for the result.
+    pub fn last(&self, x: Tensor) -> Result<Tensor> {
+        let (n, rounded) = (x.dim(0)?, Rounded::default());
+        match &self.weight {
+            Weight::Packed(matrix) if !x.track_op() && with_values(&x, |x| matrix.round(x, &rounded))? => {
+                drop(x);
+                plus(matrix.matmul_rounded(&[], &rounded)?, self.bias.as_ref(), n)
+            }
+            _ => self.forward(&x),
+        }
     }
 
     /// [`Self::forward`] of what other layers read as well.
@@ -232,5 +246,20 @@ mod tests {
         assert_eq!(all(&a.forward(&[4, 0]).unwrap()), all(&b.forward(&[4, 0]).unwrap()));
         let tracked = Var::from_tensor(&x).unwrap();
         assert!(product(&packed, tracked.as_tensor()).is_err());
+    }
+
+    #[test]
+    fn what_is_let_go_gives_the_same() {
+        let values = |len: usize| (0..len).map(|i| (i as f32).sin()).collect::<Vec<_>>();
+        let x = Tensor::from_vec(values(6 * 64), (6, 64), &Device::Cpu).unwrap();
+        let bias = Tensor::from_vec(values(5), 5, &Device::Cpu).unwrap();
+        for format in [Format::Q8_0, Format::F16] {
+            let mut bytes = vec![0; 5 * format.row_bytes(64).unwrap()];
+            format.quantize(&values(5 * 64), &mut bytes);
+            let packed = Weight::Packed(Arc::new(Matrix::new("w", format, 5, 64, bytes).unwrap()));
+            let linear = Linear::new(packed, Some(bias.clone()));
+            let all = |y: Tensor| y.to_vec2::<f32>().unwrap();
+            assert_eq!(all(linear.last(x.clone()).unwrap()), all(linear.forward(&x).unwrap()));
+        }
     }
 }

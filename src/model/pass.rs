@@ -175,12 +175,12 @@ impl<'a> Pass<'a> {
         layer: usize,
         heads: Heads,
         bias: Option<&Relative>,
-        [q, k, v]: [&Tensor; 3],
+        [q, k, v]: [Tensor; 3],
     ) -> Result<Tensor> {
-        self.see_all(layer, [q, k, v])?;
+        self.see_all(layer, [&q, &k, &v])?;
         let width = heads.key_value * heads.dim;
-        let held = with_values(k, |k| {
-            with_values(v, |v| {
+        let held = with_values(&k, |k| {
+            with_values(&v, |v| {
                 let mut row = 0;
                 let split = |(ids, _): &(&[u32], _)| {
                     let own = row * width..(row + ids.len()) * width;
@@ -191,7 +191,8 @@ impl<'a> Pass<'a> {
             })
         })?;
         let shares = self.sequences.iter().zip(&held).map(|((ids, _), held)| Share { rows: ids.len(), past: 0, held });
-        attend_within(self.probe.as_deref_mut(), layer, heads, q, bias, &shares.collect::<Vec<_>>())
+        drop((k, v));
+        attend_within(self.probe.as_deref_mut(), layer, heads, &q, bias, &shares.collect::<Vec<_>>())
     }
 
     /// Attends with `q` (`[rows, query · dim]`) to what the caches hold of the source texts.

@@ -102,7 +102,7 @@ impl Attention {
             (self.query.read(&x)?, self.key.read(&x)?, self.value.read(&x)?)
         };
         let attended = match self.heads.reach {
-            Reach::All => pass.attend_whole(layer, self.heads, bias, [&q, &k, &v])?,
+            Reach::All => pass.attend_whole(layer, self.heads, bias, [q, k, v])?,
             _ => pass.attend_biased(layer, self.heads, bias, [&q, &k, &v])?,
         };
         self.output.forward(&attended)

@@ -314,7 +314,7 @@ impl Block {
             None => activation.forward(inner)?,
         };
         pass.see(layer, Site::Inner, &inner)?;
-        let added = self.outer.forward(&inner)?;
+        let added = self.outer.last(inner)?;
         pass.see(layer, Site::FeedForward, &added)?;
         Ok((x + added)?)
     }

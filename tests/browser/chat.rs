@@ -67,7 +67,7 @@ async fn settled(page: &Page) {
 
 /// Role and words of every turn.
 async fn turns(page: &Page) -> Vec<(String, String)> {
-    let body = "return [...document.querySelectorAll('.chat-turn')].map((turn) => [turn.classList.contains('user') ? 'user' : 'assistant', turn.querySelector('.chat-said').textContent])";
+    let body = "return [...document.querySelectorAll('#chat-turns .chat-turn')].map((turn) => [turn.classList.contains('user') ? 'user' : 'assistant', turn.querySelector('.chat-said').textContent])";
     serde_json::from_value(page.eval(body, vec![]).await).unwrap()
 }
 

@@ -222,7 +222,7 @@ async fn programs_fill_answer_and_embed() {
              const code = (promise) => promise.then(() => 'no error', (error) => error.code);
              const model = await load({{ files: document.querySelector('#given').files }});
              const stop = new AbortController();
-             const stopped = code(model.embed(Array(500).fill('the quick fox'), {{ signal: stop.signal, onProgress: () => stop.abort() }}));
+             const stopped = code(model.embed(Array(5000).fill('the quick fox'), {{ signal: stop.signal, onProgress: () => stop.abort() }}));
              const found = [model.task, await stopped, await code(model.generate('a').next()), await code(model.embed('a', {{ topk: 3 }})), await {call}];
              await model.dispose();
              return found"

@@ -231,7 +231,7 @@ async fn what_a_model_cannot_know_is_said() {
     assert_eq!(page.count("#search .task-example:not([lang=en])").await, 0);
 
     page.task("translate", "ready").await;
-    page.put("#translate-text", &format!("the cat sat on the {}mat", "mat and the cat sat on the ".repeat(20))).await;
+    page.put("#translate-text", &format!("the cat sat on the {}mat", "mat and the cat sat on the ".repeat(60))).await;
     page.perform("translate").await;
     assert!(page.shown("#translate .task-foreign").await.starts_with("A long sentence has become"));
     page.finish().await;

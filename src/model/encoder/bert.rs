@@ -321,7 +321,7 @@ impl Block {
             let x = Input::new(x);
             [&self.query, &self.key, &self.value].map(|linear| linear.read(&x))
         };
-        self.attention_output.forward(&pass.attend_whole(layer, heads, None, [&q?, &k?, &v?])?)
+        self.attention_output.last(pass.attend_whole(layer, heads, None, [q?, k?, v?])?)
     }
 }
 
@@ -350,7 +350,7 @@ impl Encoder for Bert {
             pass.see(i, Site::Middle, &x)?;
             let inner = self.activation.forward(block.inner.forward(&x)?)?;
             pass.see(i, Site::Inner, &inner)?;
-            let added = block.output.forward(&inner)?;
+            let added = block.output.last(inner)?;
             pass.see(i, Site::FeedForward, &added)?;
             x = block.output_norm.forward(&(x + added)?)?;
         }

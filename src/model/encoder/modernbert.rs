@@ -261,7 +261,7 @@ impl Encoder for ModernBert {
                 let joined = block.joined.forward(&normed)?;
                 let part = |n: usize| joined.narrow(1, n * width, width)?.contiguous();
                 let (q, k) = (rotary.forward(&part(0)?, angles)?, rotary.forward(&part(1)?, angles)?);
-                pass.attend_whole(i, Heads { reach, ..self.heads }, None, [&q, &k, &part(2)?])?
+                pass.attend_whole(i, Heads { reach, ..self.heads }, None, [q, k, part(2)?])?
             };
             let added = block.attention_output.forward(&attended)?;
             pass.see(i, Site::Attention, &added)?;

@@ -144,7 +144,7 @@ class Chat {
         ? make('button', { type: 'button', words: 'chat.plain.stop', on: { click: () => this.#setPlain(false) } })
         : make('button', { type: 'button', id: 'chat-plain', words: 'chat.plain', on: { click: () => this.#setPlain(true) } }),
     );
-    this.#example.replaceChildren(...example());
+    this.#example.replaceChildren();
     this.#suggested.replaceChildren(/** @type {Node} */ (this.#suggested.firstChild), suggestions());
     this.#starters.replaceChildren(
       ...['chat.starter.1', 'chat.starter.2', 'chat.starter.3'].map((words) => {
@@ -182,7 +182,9 @@ class Chat {
     this.#system.readOnly = !idle;
     for (const button of this.#exports) button.disabled = !idle || this.#talk.empty;
     // Until somebody talks to a model, one that was trained for it or not.
-    this.#example.hidden = model === null ? this.page.model() === null : model.chatTemplate !== null || ready || !this.#talk.empty;
+    this.#example.hidden = this.page.model() === null || ready || !this.#talk.empty;
+    if (this.#example.hidden) this.#example.replaceChildren();
+    else if (!this.#example.hasChildNodes()) this.#example.append(...example());
     this.#starters.hidden = !this.#talk.empty || !ready || !idle;
     this.#raw.root.hidden = !ready;
   }

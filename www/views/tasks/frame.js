@@ -114,9 +114,9 @@ export class Frame {
     return this.languages.length === 0 || this.languages.includes(language);
   }
 
-  /** Says below the result where a text is in the letters of none of these languages, if there are any. @param {string} text @param {string[]} languages @param {Key} words */
+  /** Says above the result where a text is in the letters of none of these languages, if there are any. @param {string} text @param {string[]} languages @param {Key} words */
   warn(text, languages, words) {
-    if (languages.length > 0 && !languages.some((language) => isIn(text, language))) this.result.append(make('p', { class: 'task-foreign', words }));
+    if (languages.length > 0 && !languages.some((language) => isIn(text, language))) this.result.prepend(make('p', { class: 'task-foreign', words }));
   }
 
   get running() {
