@@ -148,7 +148,7 @@ async fn turns_are_edited_and_taken_back() {
 
     page.click("[data-turn='0'] [data-action=edit]").await;
     page.eval("document.querySelector('.chat-editor textarea').value = '<b>three</b>'", vec![]).await;
-    page.press(".chat-editor textarea", "\u{e007}").await;
+    page.click(".chat-editor [data-action=save]").await;
     settled(&page).await;
     let edited = turns(&page).await;
     let (_, _, reply) = native(json!([{ "role": "user", "content": "<b>three</b>" }]), 12);
@@ -156,6 +156,14 @@ async fn turns_are_edited_and_taken_back() {
     assert_eq!(page.eval("return document.querySelectorAll('.chat-turn b').length", vec![]).await, json!(0));
     page.click("#chat-undo").await;
     assert_eq!(turns(&page).await, before, "Undo brings back what the edit cost");
+    // By the keyboard alone, as a new question.
+    page.click("[data-turn='0'] [data-action=edit]").await;
+    page.eval("document.querySelector('.chat-editor textarea').value = '<b>three</b>'", vec![]).await;
+    page.press(".chat-editor textarea", "\u{e007}").await;
+    settled(&page).await;
+    assert_eq!(turns(&page).await, edited);
+    page.click("#chat-undo").await;
+    assert_eq!(turns(&page).await, before);
 
     // Saved as files.
     let watch = "

@@ -28,8 +28,7 @@ fn base_path(path: &str) -> Result<String, String> {
 pub fn run(args: Args) -> Result<()> {
     let dist = site(&args)?;
     let files = folder::files(&dist)?;
-    let sizes = files.iter().map(|path| fs::metadata(dist.join(path)).map(|data| data.len()));
-    let bytes: u64 = sizes.sum::<std::io::Result<_>>().context("measuring dist/")?;
+    let bytes = folder::bytes(&dist, &files)?;
     println!("{} is ready: {} files, {:.1} MB", dist.display(), files.len(), bytes as f64 / 1e6);
     if args.zip {
         let place = dist.with_extension("zip");

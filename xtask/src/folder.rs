@@ -25,6 +25,12 @@ fn add(folder: &Path, before: &str, found: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// The bytes of these files of a folder.
+pub fn bytes(folder: &Path, files: &[String]) -> Result<u64> {
+    let sizes = files.iter().map(|path| fs::metadata(folder.join(path)).map(|data| data.len()));
+    sizes.sum::<std::io::Result<_>>().with_context(|| format!("measuring {}", folder.display()))
+}
+
 /// Copies those files of a folder whose paths are wanted. The folder is made even if there are none.
 pub fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
     each(from, to, wanted, |from, to| fs::copy(from, to).map(|_| ()))
@@ -72,7 +78,9 @@ mod tests {
         for name in ["config.json", "1_Pooling/config.json", "notes.txt"] {
             fs::write(from.join(name), name).unwrap();
         }
-        assert_eq!(files(&from).unwrap(), ["1_Pooling/config.json", "config.json", "notes.txt"]);
+        let found = files(&from).unwrap();
+        assert_eq!(found, ["1_Pooling/config.json", "config.json", "notes.txt"]);
+        assert_eq!(bytes(&from, &found).unwrap(), found.concat().len() as u64);
         copy(&from, &to, |path| path.ends_with(".json")).unwrap();
         assert_eq!(files(&to).unwrap(), ["1_Pooling/config.json", "config.json"]);
         for _ in 0..2 {

@@ -16,8 +16,7 @@ pub struct Credit {
 /// The entry of a model that lies in a folder of the site.
 pub fn entry(id: &str, title: &str, place: &Path, parameters: u64, credit: &Credit) -> Result<Value> {
     let files = folder::files(place)?;
-    let sizes = files.iter().map(|path| fs::metadata(place.join(path)).map(|data| data.len()));
-    let bytes: u64 = sizes.sum::<std::io::Result<_>>().with_context(|| format!("measuring {}", place.display()))?;
+    let bytes = folder::bytes(place, &files)?;
     Ok(json!({
         "id": id, "path": format!("{id}/"), "files": files, "bytes": bytes, "parameters": parameters, "languages": [],
         "title": { "en": title }, "data": { "en": credit.words, "links": [credit.link] },
